@@ -1,0 +1,1 @@
+"""What is decided, and nothing else: no clock, network, environment, randomness or logging."""

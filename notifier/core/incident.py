@@ -1,0 +1,127 @@
+"""The state of one incident and of the messages it owes to people, as it is stored."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from enum import Enum
+
+import msgspec
+
+from notifier.core.alert import Label, Severity
+
+SCHEMA = 1
+HISTORY_ENTRIES = 50
+HISTORY_CHARACTERS = 300
+MESSAGE_IDS = 10
+
+# Crockford's base32: no I, L, O or U, so that a ref can be read out and typed at 3 a.m.
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+class IncidentState(Enum):
+    """Within a generation an incident moves down this list only."""
+
+    TEST = "test"
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+    RESOLVED = "resolved"
+
+
+class DeliveryState(Enum):
+    PENDING = "pending"
+    """Owed; sent at `due_at`."""
+    CLAIMED = "claimed"
+    """Being sent by the holder of `claim` until `due_at`, the end of its lease."""
+    SENT = "sent"
+    UNKNOWN = "unknown"
+    """May have been sent. Slack, Discord, email: sent again at `due_at`. SMS: looked up first."""
+    CAPPED = "capped"
+    """A page held back: the window is full."""
+    FAILED = "failed"
+    """Rejected for good, or given up for its age."""
+    CANCELLED = "cancelled"
+    """Not needed any more: answered before it was sent."""
+
+
+class Kind(Enum):
+    """What a delivery tells: the first word of its key."""
+
+    OPENED = "opened"
+    ESCALATED = "escalated"
+    RESOLVED = "resolved"
+    NOTICE = "notice"
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+    """One message owed to one channel (for SMS: one phone)."""
+
+    kind: Kind
+    channel: str
+    state: DeliveryState
+    created_at: datetime
+    due_at: datetime | None = None
+    """The earliest moment the tick must look at it; None once nothing is owed any more."""
+    claim: str = ""
+    """The claim id of the request that took it last."""
+    attempts: int = 0
+    phone: int | None = None
+    """Index into ONCALL_PHONE, SMS only. The number itself is never stored."""
+    words: str = ""
+    """For a notice: what it says."""
+    detail: str = ""
+    """How the last attempt ended, in plain words."""
+    provider_id: str = ""
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """What happened, and why, in words a person reads."""
+
+    at: datetime
+    text: str
+
+
+class Incident(msgspec.Struct, frozen=True, kw_only=True):
+    """What stays open until it is resolved; one document. Never changed, always replaced."""
+
+    key: str
+    source: str
+    incident_id: str
+    ref: str
+    generation: int
+    state: IncidentState
+    severity: Severity
+    """What the sender called it, or what policy.toml makes of its silence."""
+    effective: Severity
+    """What it is treated as: rises while nobody answers, never falls within a generation."""
+    severity_note: str = ""
+    """Why `severity` is not the sender's own word, for the reader of a message."""
+    one_off: bool = False
+    unreadable: bool = False
+    title: str
+    text: str = ""
+    url: str = ""
+    labels: tuple[Label, ...] = ()
+    started_at: datetime | None = None
+    opened_at: datetime
+    """When this generation was first stored: escalation counts from here."""
+    resolved_at: datetime | None = None
+    message_ids: tuple[str, ...] = ()
+    deliveries: dict[str, Delivery] = {}
+    history: tuple[Entry, ...] = ()
+    waiting_since: datetime | None = None
+    next_due: datetime | None = None
+    expire_at: datetime | None = None
+    schema: int = SCHEMA
+
+
+def incident_key(source: str, incident_id: str) -> str:
+    """The document's name: 128 bits, so that no sender can choose a name or make two ids collide."""
+    identity = f"{source}\n{incident_id}".encode("utf-8", "surrogatepass")
+    return hashlib.sha256(identity).hexdigest()[:32]
+
+
+def ref_of(key: str, generation: int, characters: int = 4) -> str:
+    """The short name of an incident generation: derived, so that every instance says the same."""
+    number = int.from_bytes(hashlib.sha256(f"{key}/{generation}".encode()).digest()[:8])
+    return "".join(_CROCKFORD[number >> 5 * place & 31] for place in range(characters))

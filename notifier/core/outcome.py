@@ -1,0 +1,30 @@
+"""What a send can end in (DESIGN.md): told to the road by a channel, settled by the core."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import msgspec
+
+
+class Result(Enum):
+    SENT = "sent"
+    """The provider took it."""
+    REJECTED = "rejected"
+    """Certainly not sent, and never will be: a human has to change something."""
+    RETRY = "retry"
+    """Certainly not sent, may work later."""
+    UNKNOWN = "unknown"
+    """May have been sent."""
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """How one send ended."""
+
+    result: Result
+    detail: str = ""
+    """Plain words for a human, redacted: no secret, no phone number or webhook URL in full."""
+    retry_after: float | None = None
+    """Seconds the provider asked us to wait."""
+    provider_id: str = ""
+    """The provider's own id of what it took (Twilio's sid)."""

@@ -1,0 +1,114 @@
+"""What the road needs from outside: Channel, Store, Clock, Ids and Log, and how each can fail."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from notifier.core.ledger import Ledger
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from notifier.core.alert import Severity
+    from notifier.core.incident import Incident
+    from notifier.core.message import Message
+    from notifier.core.outcome import Outcome
+
+
+class Channel(Protocol):
+    """Tells a message to people on one medium."""
+
+    @property
+    def name(self) -> str:
+        """The word used in policy.toml."""
+        ...
+
+    def send(self, message: Message, deadline: float) -> Outcome:
+        """Send `message` once, and be back by `deadline` (seconds of `time.monotonic`).
+
+        Past the deadline nothing more is put on the wire. Never raises for what the outside did:
+        each of that is an Outcome.
+        """
+        ...
+
+    def preview(self, message: Message) -> str:
+        """What `send` would put on the wire, for SIMULATE=1; secrets and phone numbers masked."""
+        ...
+
+
+class Clock(Protocol):
+    """The only reader of time."""
+
+    def now(self) -> datetime:
+        """Wall time, UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that never go back; deadlines are counted in them."""
+        ...
+
+
+class Ids(Protocol):
+    """The only source of randomness."""
+
+    def claim(self) -> str:
+        """A fresh claim id: 128 random bits as text."""
+        ...
+
+
+class Log(Protocol):
+    """Structured log: written at every step, claimed by nobody."""
+
+    def write(self, severity: Severity, message: str, **fields: object) -> None: ...
+
+
+class Gathered(msgspec.Struct, frozen=True):
+    """What one read found, and what a commit takes as its precondition."""
+
+    key: str
+    """The incident's key."""
+    incident: Incident | None = None
+    ledger: Ledger = Ledger()
+    incident_version: object = None
+    """The store's own mark of what was read; None when there is no such document."""
+    ledger_version: object = None
+
+
+class Store(Protocol):
+    """Durable state, changed by compare-and-set only. Safe to use from many threads."""
+
+    def gather(self, key: str, deadline: float) -> Gathered:
+        """Read the incident `key` and the ledger, in one round trip.
+
+        `deadline`: seconds of `time.monotonic`, as in every call of a store.
+        Raises StoreDown, DocumentUnreadable.
+        """
+        ...
+
+    def commit(
+        self, seen: Gathered, deadline: float, *, incident: Incident | None = None, ledger: Ledger | None = None
+    ) -> Gathered:
+        """Write what is given, only if neither of it has changed since `seen`; all of it or nothing.
+
+        One round trip. The answer stands for a read made right after: usable as the next `seen`.
+        Raises Conflict, StoreDown.
+        """
+        ...
+
+
+class StoreError(Exception):
+    """Something is wrong with the store. The text holds no secret."""
+
+
+class Conflict(StoreError):
+    """Somebody else wrote first, or our own commit landed before its answer was lost: gather again."""
+
+
+class StoreDown(StoreError):
+    """The store cannot be reached, also at the second try. A commit may or may not have landed."""
+
+
+class DocumentUnreadable(StoreError):
+    """A document is there, but is none of ours or of a newer schema: a human has to look."""
