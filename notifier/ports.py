@@ -83,7 +83,7 @@ class Store(Protocol):
         """Read the incident `key` and the ledger, in one round trip.
 
         `deadline`: seconds of `time.monotonic`, as in every call of a store.
-        Raises StoreDown, DocumentUnreadable.
+        Raises StoreDown, StoreRefused, DocumentUnreadable.
         """
         ...
 
@@ -93,7 +93,7 @@ class Store(Protocol):
         """Write what is given, only if neither of it has changed since `seen`; all of it or nothing.
 
         One round trip. The answer stands for a read made right after: usable as the next `seen`.
-        Raises Conflict, StoreDown.
+        Raises Conflict, StoreDown, StoreRefused.
         """
         ...
 
@@ -108,6 +108,10 @@ class Conflict(StoreError):
 
 class StoreDown(StoreError):
     """The store cannot be reached, also at the second try. A commit may or may not have landed."""
+
+
+class StoreRefused(StoreError):
+    """The store does not take what we asked of it, and never will: our own bug. 500, and told on free channels."""
 
 
 class DocumentUnreadable(StoreError):

@@ -108,4 +108,7 @@ def bounded(alert: Alert) -> Alert:
 
 def _is_web_address(url: str) -> bool:
     """Whether `url` may stand behind a link: no `javascript:`, no spaces, no markup."""
-    return len(url) <= URL_CHARACTERS and re.fullmatch(r"https?://[^\s<>\"'|\\^`{}\x00-\x20\x7f-\x9f\ud800-\udfff]+", url) is not None
+    return (
+        len(url) <= URL_CHARACTERS
+        and re.fullmatch(r"https?://[^\s<>\"'|\\^`{}\x00-\x20\x7f-\x9f\ud800-\udfff]+", url) is not None
+    )

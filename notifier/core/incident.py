@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 
 import msgspec
@@ -14,6 +14,8 @@ SCHEMA = 1
 HISTORY_ENTRIES = 50
 HISTORY_CHARACTERS = 300
 MESSAGE_IDS = 10
+KEEP_AFTER_END = timedelta(days=14)
+"""How long an ended incident is kept: long enough to ask why it did or did not page."""
 
 # Crockford's base32: no I, L, O or U, so that a ref can be read out and typed at 3 a.m.
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -107,6 +109,8 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     """When this generation was first stored: escalation counts from here."""
     resolved_at: datetime | None = None
     message_ids: tuple[str, ...] = ()
+    repeats: int = 0
+    """How many alerts this incident only counts."""
     deliveries: dict[str, Delivery] = {}
     history: tuple[Entry, ...] = ()
     waiting_since: datetime | None = None

@@ -59,6 +59,4 @@ class Ledger(msgspec.Struct, frozen=True):
 
     def without_slot(self, name: str) -> Ledger:
         """Give a slot back: its text is certainly not sent."""
-        return msgspec.structs.replace(
-            self, slots={key: slot for key, slot in self.slots.items() if key != name}
-        )
+        return msgspec.structs.replace(self, slots={key: slot for key, slot in self.slots.items() if key != name})

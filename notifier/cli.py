@@ -1,0 +1,66 @@
+"""python -m notifier ..."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+import yaml
+
+from notifier.core.policy import PolicyError, parse_policy
+from notifier.core.policy_page import policy_page
+from notifier.settings import SECRETS, SettingsError, read_env_file, read_settings
+
+
+@click.group()
+def cli() -> None:
+    """The pager a small team owns. `./dev run` shows it at work."""
+
+
+@cli.command()
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False), default="policy.toml")
+def policy(file: Path) -> None:
+    """Print POLICY.md for a policy FILE: who is told what, in words."""
+    try:
+        click.echo(policy_page(parse_policy(file.read_text("utf-8"), file.name)), nl=False)
+    except PolicyError as error:
+        click.echo(error, err=True)
+        sys.exit(2)
+
+
+@cli.command()
+@click.option(
+    "--env-file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    default=".env.yaml",
+    show_default=True,
+    help="Settings in gcloud's --env-vars-file form.",
+)
+@click.option("--set", "extra", metavar="NAME=VALUE", multiple=True, help="A setting on top of the file's.")
+@click.option(
+    "--split",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="Folder to write plain.yaml and secrets/NAME into, for deploy.sh.",
+)
+def settings(env_file: Path, extra: tuple[str, ...], split: Path) -> None:
+    """Check settings as Cloud Run will see them, and part the secrets from the rest.
+
+    Exits with 2 and every mistake when they would not do.
+    """
+    try:
+        values = read_env_file(env_file) | dict(pair.split("=", 1) for pair in extra)
+        read_settings({**values, "K_SERVICE": "notifier"})
+    except SettingsError as error:
+        click.echo(error, err=True)
+        sys.exit(2)
+    values = {name: value.strip() for name, value in values.items() if value.strip()}
+    secrets = split / "secrets"
+    secrets.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for name in SECRETS:
+        if name in values:
+            (secrets / name).touch(0o600)
+            (secrets / name).write_text(values[name], "utf-8")
+    plain = {name: value for name, value in sorted(values.items()) if name not in SECRETS}
+    (split / "plain.yaml").write_text(yaml.safe_dump(plain, allow_unicode=True), "utf-8")

@@ -1,0 +1,28 @@
+"""The one decision: what an event makes of an incident and the ledger, and what is to be sent now."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from notifier.core.answering import closed
+from notifier.core.events import Alerted, Claim, Decision, Event, State
+from notifier.core.opening import opened
+from notifier.core.policy import Policy
+from notifier.core.settling import settled
+from notifier.core.unreadable import unreadable
+
+
+def advance(state: State, event: Event, policy: Policy, now: datetime, claim: Claim) -> Decision:
+    """Hand `event` to its rules. The same arguments always give the same decision.
+
+    Safe to call again after a conflict with what was read anew: what this claim holds already is found, not made
+    twice.
+    """
+    if not isinstance(event, Alerted):
+        return settled(state, event, policy, now, claim)
+    alert = event.alert
+    if alert.unreadable:
+        return unreadable(state, alert, policy, now, claim)
+    if alert.closed and not alert.test:
+        return closed(state, alert, policy, now, claim)
+    return opened(state, alert, policy, now, claim)

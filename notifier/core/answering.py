@@ -1,0 +1,63 @@
+"""Rules for what ends an incident: its sender says that it is over."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from notifier.core.alert import Alert, Severity
+from notifier.core.beginning import new_generation
+from notifier.core.draft import Draft
+from notifier.core.events import Claim, Decision, Note, State
+from notifier.core.incident import KEEP_AFTER_END, DeliveryState, IncidentState, Kind
+from notifier.core.owing import cancel_unsent, claim_due, owe
+from notifier.core.policy import FREE_CHANNELS, Policy
+from notifier.core.wording import duration
+
+
+def resolve(draft: Draft, ended_words: str) -> None:
+    """End the incident: nothing more is sent of it, and whoever heard of it hears that it is over."""
+    draft.note(ended_words)
+    draft.change(state=IncidentState.RESOLVED, resolved_at=draft.now, expire_at=draft.now + KEEP_AFTER_END)
+    cancel_unsent(draft)
+    owe_resolved(draft)
+
+
+def owe_resolved(draft: Draft) -> None:
+    """Owe "it is over" to every free channel that has heard of the incident and not yet of its end."""
+    deliveries = draft.incident.deliveries
+    heard = [
+        channel
+        for channel in FREE_CHANNELS
+        if f"{Kind.RESOLVED.value}/{channel}" not in deliveries
+        and any(
+            delivery.channel == channel and delivery.state in (DeliveryState.SENT, DeliveryState.UNKNOWN)
+            for delivery in deliveries.values()
+        )
+    ]
+    owe(draft, Kind.RESOLVED, heard)
+
+
+def closed(state: State, alert: Alert, policy: Policy, now: datetime, claim: Claim) -> Decision:
+    """Resolve what is open; remember a close that came before its open."""
+    known = state.incident
+    if known is None:
+        severity, _ = policy.severity_of(alert.severity)
+        draft = Draft(new_generation(state, alert, severity, now), state.ledger, policy, now, claim)
+        draft.note("closed before it was opened; remembered, and told nowhere")
+        draft.change(state=IncidentState.RESOLVED, resolved_at=now, expire_at=now + KEEP_AFTER_END)
+        return draft.decision()
+    draft = Draft(known, state.ledger, policy, now, claim)
+    if held := draft.held():
+        return Decision(incident=known, ledger=state.ledger, send=held)
+    if known.state is IncidentState.RESOLVED:
+        return Decision(
+            incident=known,
+            ledger=state.ledger,
+            notes=(Note(Severity.INFO, f"#{known.ref} was resolved already"),),
+        )
+    if alert.started_at and known.started_at and alert.started_at < known.started_at:
+        words = f"late: this close is of an earlier generation than #{known.ref}, which stays open"
+        return Decision(incident=known, ledger=state.ledger, notes=(Note(Severity.INFO, words),))
+    resolve(draft, f"resolved by its sender after {duration(now - (known.started_at or known.opened_at))}")
+    claim_due(draft)
+    return draft.decision()

@@ -1,0 +1,69 @@
+"""Which incident an alert belongs to, and how its first stored form looks."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from notifier.core.alert import Alert, Severity
+from notifier.core.events import State
+from notifier.core.incident import MESSAGE_IDS, Incident, IncidentState, incident_key, ref_of
+from notifier.core.ledger import Ledger
+
+
+def new_generation(state: State, alert: Alert, severity: Severity, now: datetime) -> Incident:
+    """An incident as this alert begins it, with nothing owed yet."""
+    key = incident_key(alert.source, alert.incident_id or _words(alert))
+    generation = state.incident.generation + 1 if state.incident else 1
+    return Incident(
+        key=key,
+        source=alert.source,
+        incident_id=alert.incident_id,
+        ref=_ref(key, generation, state.ledger),
+        generation=generation,
+        state=IncidentState.TEST if alert.test else IncidentState.OPEN,
+        severity=severity,
+        effective=severity,
+        one_off=alert.one_off,
+        unreadable=alert.unreadable,
+        title=alert.title,
+        text=alert.text,
+        url=alert.url,
+        labels=alert.labels,
+        started_at=alert.started_at,
+        opened_at=now,
+        message_ids=remembered((), alert.message_id),
+    )
+
+
+def key_of(alert: Alert, request_id: str) -> str:
+    """The incident an alert belongs to.
+
+    `request_id`: what makes each test notification an incident of its own, unless its transport named it.
+    """
+    if alert.test:
+        return incident_key(alert.source, f"test {alert.message_id or request_id}")
+    return incident_key(alert.source, alert.incident_id or _words(alert))
+
+
+def remembered(message_ids: tuple[str, ...], message_id: str) -> tuple[str, ...]:
+    """The newest ids of messages that were taken in, this one among them."""
+    return (*message_ids, message_id)[-MESSAGE_IDS:] if message_id else message_ids
+
+
+def _words(alert: Alert) -> str:
+    """What tells one one-off without an id from another: its words."""
+    return f"words\n{alert.title}\n{alert.text}"
+
+
+def _ref(key: str, generation: int, ledger: Ledger) -> str:
+    """Four characters, or more when a text of the last hour carries the same for another incident."""
+    taken = {
+        ref_of(name.split("/")[0], int(name.split("/")[1]), length)
+        for name in ledger.slots
+        for length in (4, 5)
+        if not name.startswith(f"{key}/")
+    }
+    return next(
+        (ref for length in (4, 5) if (ref := ref_of(key, generation, length)) not in taken),
+        ref_of(key, generation, 6),
+    )

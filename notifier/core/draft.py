@@ -1,0 +1,70 @@
+"""A decision in the making: what the rules write into while one event is decided."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from notifier.core.alert import Severity, cut
+from notifier.core.events import Attempt, Claim, Decision, Note
+from notifier.core.incident import (
+    HISTORY_CHARACTERS,
+    HISTORY_ENTRIES,
+    Delivery,
+    DeliveryState,
+    Entry,
+    Incident,
+)
+from notifier.core.ledger import Ledger
+from notifier.core.policy import Policy
+
+
+class Draft:
+    """Lives within one `advance()`; everything it holds is replaced, never changed in place."""
+
+    def __init__(self, incident: Incident, ledger: Ledger, policy: Policy, now: datetime, claim: Claim) -> None:
+        self.incident = incident
+        self.ledger = ledger
+        self.policy = policy
+        self.now = now
+        self.claim = claim
+        self._notes: list[Note] = []
+
+    def change(self, **fields: object) -> None:
+        """Replace fields of the incident."""
+        self.incident = msgspec.structs.replace(self.incident, **fields)
+
+    def put(self, key: str, delivery: Delivery) -> None:
+        """Add or replace one delivery."""
+        self.change(deliveries={**self.incident.deliveries, key: delivery})
+
+    def update(self, key: str, **fields: object) -> None:
+        """Replace fields of one delivery."""
+        self.put(key, msgspec.structs.replace(self.incident.deliveries[key], **fields))
+
+    def note(self, text: str, severity: Severity = Severity.INFO) -> None:
+        """Write down what happened and why: in the incident's history and in the log."""
+        entry = Entry(self.now, cut(text, HISTORY_CHARACTERS))
+        first, *rest = (*self.incident.history, entry)
+        # The first entry says how it began; of the others the newest explain the present.
+        self.change(history=(first, *rest[-(HISTORY_ENTRIES - 1) :]))
+        self._notes.append(Note(severity, text))
+
+    def held(self, attempts: tuple[Attempt, ...] = ()) -> tuple[str, ...]:
+        """Deliveries this request holds and has still to send: claimed under its id, and not by one of `attempts`."""
+        done = {(attempt.generation, attempt.delivery, attempt.number) for attempt in attempts}
+        return tuple(
+            key
+            for key, delivery in self.incident.deliveries.items()
+            if delivery.state is DeliveryState.CLAIMED
+            and delivery.claim == self.claim.id
+            and (self.incident.generation, key, delivery.attempts) not in done
+        )
+
+    def decision(self, attempts: tuple[Attempt, ...] = ()) -> Decision:
+        """The finished decision, with the moment the tick must look at the incident next."""
+        due = [delivery.due_at for delivery in self.incident.deliveries.values() if delivery.due_at]
+        if (next_due := min(due, default=None)) != self.incident.next_due:
+            self.change(next_due=next_due)
+        return Decision(incident=self.incident, ledger=self.ledger, send=self.held(attempts), notes=tuple(self._notes))

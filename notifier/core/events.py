@@ -1,0 +1,77 @@
+"""What can happen to an incident, and what is decided about it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from notifier.core.alert import Alert, Severity
+from notifier.core.incident import Incident
+from notifier.core.ledger import Ledger
+from notifier.core.outcome import Outcome
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """What one request may take, and how long."""
+
+    id: str
+    """Random, one a request: a delivery that holds it is this request's, also after a conflict or a lost answer."""
+    lease_until: datetime
+    """Until then nobody else touches what is claimed now."""
+    send_until: datetime
+    """The request's last moment to send; past it nothing is claimed, only owed."""
+
+
+class Alerted(msgspec.Struct, frozen=True):
+    """A monitoring system says that something opened or closed."""
+
+    alert: Alert
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """One send of one delivery, and how it ended."""
+
+    delivery: str
+    generation: int
+    number: int
+    """The delivery's `attempts` when it was claimed for this send."""
+    outcome: Outcome
+
+
+class Settled(msgspec.Struct, frozen=True, kw_only=True):
+    """This request has sent what it claimed."""
+
+    attempts: tuple[Attempt, ...]
+    second_try: bool
+    """Whether a `retry` may be sent once more in this request."""
+
+
+Event = Alerted | Settled
+
+
+class State(msgspec.Struct, frozen=True):
+    """What is known when an event arrives."""
+
+    incident: Incident | None
+    ledger: Ledger
+
+
+class Note(msgspec.Struct, frozen=True):
+    """One line for the log."""
+
+    severity: Severity
+    text: str
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be stored, and what this request is to send once that is durable."""
+
+    incident: Incident | None
+    ledger: Ledger
+    send: tuple[str, ...] = ()
+    """Keys of the deliveries this request holds."""
+    instead: Alert | None = None
+    """An alert to take in place of the one that came, under its own key."""
+    notes: tuple[Note, ...] = ()
+    """What was decided and why, for the log."""

@@ -1,0 +1,107 @@
+"""POLICY.md: the policy in words, with the reasons. Rendered, so that it can never say something else than the file."""
+
+from __future__ import annotations
+
+from notifier.core.alert import Severity
+from notifier.core.ledger import CLOCK_SKEW, WINDOW
+from notifier.core.policy import CHANNELS, Policy
+from notifier.core.wording import duration
+
+_NAMES = {"log": "log", "slack": "Slack", "discord": "Discord", "email": "email", "sms": "SMS"}
+
+
+def policy_page(policy: Policy) -> str:
+    """The page, in Markdown."""
+    sms = policy.sms
+    return f"""# Who is told what, and why
+
+Rendered from `policy.toml` by `python -m notifier policy > POLICY.md`. Change the file, not this page.
+
+## Which severity goes where
+
+{_table(policy)}
+
+- A sender that sets no severity ("No severity" in Cloud Monitoring) is taken as **{policy.unset.value}**: it climbs by
+  itself, so nothing is lost.
+- A word we do not know is taken as **{policy.unknown.value}**, and the message says so.
+- A channel that is not configured is skipped, and named in the start-up log.
+- The log is written at every step, whatever the route says.
+
+## When nobody answers
+
+{_escalation(policy)}
+
+Acknowledging stops this. Resolving stops everything, and tells the channels that heard of it how long it lasted.
+What can never close (a log match, an Error Reporting group, a text without an id) is told once and does not climb.
+
+## Why SMS is restricted
+
+A text wakes somebody, costs money, and cannot be unsent. So:
+
+- **Only critical.** `sms` in any other route is refused at start-up. A text goes out at effective severity critical and
+  never below.
+- **At most {sms.max_per_hour} an hour, over all instances.** A text counts for {int(WINDOW.total_seconds()):,} s, and \
+{int(CLOCK_SKEW.total_seconds())} s for clocks, after the last moment it can have
+  been accepted. Its slot is taken in the same commit as the decision to send it, before it is sent, and given back only
+  when it is certain that it was not sent. At the cap nothing is sent, and the log and the free channels say
+  `SMS rate cap ({sms.max_per_hour}/hr) hit` and what was not texted.
+- **The last {sms.reserved} slots are kept** for the first page of an incident that its sender called critical: what \
+climbed there by
+  waiting cannot use up the hour.
+- **Never twice for the same reason.** A text that may have been sent is not sent again before it was looked up.
+- **{_segments(sms.max_segments)}.** A longer title is cut; severity and ref are always kept.
+- An unanswered page goes to the next phone after {duration(sms.next_phone)}, and through the list of phones \
+{_times(sms.rounds)}.
+
+## Consent
+
+Only the numbers in `ONCALL_PHONE` are ever texted: the phones of people on call, who agreed to it and can take it back
+by answering STOP. No number from an alert is ever used, and no number is written to the log or the store in full.
+
+## Credentials
+
+No credential is in git. They are in `.env.yaml`, which git ignores, and in production in Secret Manager, where
+`deploy.sh` puts them. No token, webhook address or phone number stands in full in a log or an error.
+"""
+
+
+def _table(policy: Policy) -> str:
+    head = (
+        "| severity | "
+        + " | ".join(_NAMES[channel] for channel in CHANNELS)
+        + " |\n"
+        + "|---" * (len(CHANNELS) + 1)
+        + "|"
+    )
+    rows = [
+        f"| {severity.value} | "
+        + " | ".join("yes" if channel in policy.routes[severity] else "–" for channel in CHANNELS)
+        + " |"
+        for severity in reversed(Severity)
+    ]
+    return "\n".join([head, *rows])
+
+
+def _escalation(policy: Policy) -> str:
+    if not policy.escalation:
+        return "Nothing climbs: an incident stays at the severity its sender gave it."
+    lines = [
+        f"- {duration(after)} after we stored it, it is treated as **{severity.value}**: new channels are told."
+        for severity, after in policy.escalation.items()
+    ]
+    below = "" if policy.climbs_from is Severity.INFO else f" Below {policy.climbs_from.value} nothing climbs."
+    return (
+        "An open incident that nobody acknowledges or resolves gets louder:\n\n"
+        + "\n".join(lines)
+        + f"\n\n{below.strip()}"
+    )
+
+
+def _segments(number: int) -> str:
+    if number == 1:
+        return "One segment: 160 characters of the GSM alphabet, or 70 others"
+    return f"At most {number} segments: {153 * number} characters of the GSM alphabet, or {67 * number} others"
+
+
+def _times(number: int) -> str:
+    return {1: "once", 2: "twice"}.get(number, f"{number} times")

@@ -1,0 +1,129 @@
+"""Rules for how a send ended: what is recorded, and what follows."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from notifier.core.alert import Severity
+from notifier.core.answering import owe_resolved
+from notifier.core.draft import Draft
+from notifier.core.events import Attempt, Claim, Decision, Note, Settled, State
+from notifier.core.incident import Delivery, DeliveryState, IncidentState, Kind
+from notifier.core.outcome import Outcome, Result
+from notifier.core.owing import claim_due, owe_notice, owe_page, slot_name
+from notifier.core.policy import Policy
+from notifier.core.wording import clock_time
+
+BACK_OFF = timedelta(seconds=5)
+BACK_OFF_MOST = timedelta(minutes=10)
+SECOND_TRY = timedelta(seconds=3)
+"""What a request must have left to send once more."""
+
+
+def settled(state: State, event: Settled, policy: Policy, now: datetime, claim: Claim) -> Decision:
+    """Record how each send ended, and owe what follows from it."""
+    if state.incident is None:
+        words = "the incident is gone from the store; how its sends ended is in this log only"
+        return Decision(incident=None, ledger=state.ledger, notes=(Note(Severity.ERROR, words),))
+    draft = Draft(state.incident, state.ledger, policy, now, claim)
+    for attempt in event.attempts:
+        if attempt.generation != draft.incident.generation:
+            _record_past_generation(draft, attempt)
+        elif _is_news(draft, attempt):
+            _record(draft, attempt, second_try=event.second_try)
+    if draft.incident.state is IncidentState.RESOLVED:
+        owe_resolved(draft)
+    claim_due(draft)
+    return draft.decision(event.attempts)
+
+
+def _is_news(draft: Draft, attempt: Attempt) -> bool:
+    """Whether the record may be changed by this attempt: sent stands over all else, and mine over a stranger's."""
+    delivery = draft.incident.deliveries.get(attempt.delivery)
+    if delivery is None or delivery.state is DeliveryState.SENT:
+        return False
+    mine = delivery.state is DeliveryState.CLAIMED and delivery.claim == draft.claim.id
+    return attempt.outcome.result is Result.SENT or (mine and delivery.attempts == attempt.number)
+
+
+def _record_past_generation(draft: Draft, attempt: Attempt) -> None:
+    """The incident was opened anew while this was being sent: only its slot can still be put right."""
+    if attempt.outcome.result in (Result.REJECTED, Result.RETRY):
+        draft.ledger = draft.ledger.without_slot(slot_name(draft, attempt.delivery, attempt.generation))
+
+
+def _record(draft: Draft, attempt: Attempt, *, second_try: bool) -> None:
+    key, outcome = attempt.delivery, attempt.outcome
+    delivery = draft.incident.deliveries[key]
+    if delivery.channel == "sms" and outcome.result in (Result.REJECTED, Result.RETRY):
+        draft.ledger = draft.ledger.without_slot(slot_name(draft, key, draft.incident.generation))
+    match outcome.result:
+        case Result.SENT:
+            draft.update(
+                key,
+                state=DeliveryState.SENT,
+                due_at=None,
+                detail=outcome.detail,
+                provider_id=outcome.provider_id,
+            )
+            draft.note(
+                f"{_who(delivery)} told: {delivery.kind.value}" + (f" ({outcome.detail})" if outcome.detail else "")
+            )
+        case Result.REJECTED:
+            draft.update(key, state=DeliveryState.FAILED, due_at=None, detail=outcome.detail)
+            _rejected(draft, key, delivery, outcome)
+        case Result.RETRY | Result.UNKNOWN:
+            _not_done(draft, key, delivery, outcome, second_try=second_try)
+
+
+def _not_done(draft: Draft, key: str, delivery: Delivery, outcome: Outcome, *, second_try: bool) -> None:
+    unknown = outcome.result is Result.UNKNOWN
+    state = DeliveryState.UNKNOWN if unknown else DeliveryState.PENDING
+    words = f"{_who(delivery)} {'may have been' if unknown else 'not'} told: {outcome.detail}"
+    if draft.incident.state is IncidentState.RESOLVED and delivery.kind is not Kind.RESOLVED:
+        state = state if unknown else DeliveryState.CANCELLED
+        draft.update(key, state=state, due_at=None, detail=outcome.detail)
+        draft.note(f"{words}; over by now, so not sent again", Severity.WARNING)
+    elif unknown and delivery.channel == "sms":
+        # Looked up before anything else; the lease's end stays its due time.
+        draft.update(key, state=state, detail=outcome.detail)
+        draft.note(f"{words}; it is looked up before it is sent again", Severity.WARNING)
+    else:
+        due_at = _try_again_at(draft, delivery, outcome, second_try=second_try and not unknown)
+        draft.update(key, state=state, due_at=due_at, detail=outcome.detail)
+        draft.note(f"{words}; again at {clock_time(due_at)}", Severity.WARNING)
+
+
+def _try_again_at(draft: Draft, delivery: Delivery, outcome: Outcome, *, second_try: bool) -> datetime:
+    """At once if this request may and can; else after a back-off, for which Retry-After is a floor."""
+    asked = timedelta(seconds=outcome.retry_after or 0)
+    if second_try and not asked and draft.claim.send_until - draft.now >= SECOND_TRY:
+        return draft.now
+    back_off = min(BACK_OFF * (1 << min(delivery.attempts - 1, 10)), BACK_OFF_MOST)
+    return draft.now + max(back_off, asked)
+
+
+def _rejected(draft: Draft, key: str, delivery: Delivery, outcome: Outcome) -> None:
+    """Never will be sent: a human must know, and a page goes to the next phone at once."""
+    words = f"{_who(delivery)} cannot be told: {outcome.detail}"
+    if delivery.channel == "sms":
+        words = f"NOT texted to phone {(delivery.phone or 0) + 1}: {outcome.detail}; {_next_phone(draft, delivery)}"
+    draft.note(words, Severity.ERROR)
+    if delivery.kind is not Kind.NOTICE:
+        # A notice that fails owes no notice: two broken channels would tell of each other for ever.
+        owe_notice(draft, key.replace("/", "-") + "-failed", words, failed_channel=delivery.channel)
+
+
+def _next_phone(draft: Draft, delivery: Delivery) -> str:
+    phone = (delivery.phone or 0) + 1
+    if draft.incident.state is not IncidentState.OPEN:
+        return f"the incident is {draft.incident.state.value}, so no other phone is texted"
+    if phone >= draft.policy.phones:
+        return "there is no other phone to text"
+    if f"{delivery.kind.value}/sms/{phone}/1" not in draft.incident.deliveries:
+        owe_page(draft, delivery.kind, phone=phone, walk=1)
+    return f"phone {phone + 1} is next"
+
+
+def _who(delivery: Delivery) -> str:
+    return f"phone {(delivery.phone or 0) + 1}" if delivery.channel == "sms" else delivery.channel

@@ -1,0 +1,22 @@
+"""Moments and lengths of time as a person reads them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+
+def clock_time(moment: datetime) -> str:
+    """A moment as a person reads it in a message: `03:12 UTC`."""
+    return f"{moment:%H:%M} UTC"
+
+
+def duration(length: timedelta) -> str:
+    """A length of time in its largest unit that keeps it readable: `45 s`, `12 min`, `3 h 5 min`, `2 d 4 h`."""
+    seconds = max(0, int(length.total_seconds()))
+    if seconds < 60:  # noqa: PLR2004 - seconds of a minute
+        return f"{seconds} s"
+    for large, small, size, part in (("d", "h", 86_400, 3_600), ("h", "min", 3_600, 60)):
+        if seconds >= size:
+            rest = seconds % size // part
+            return f"{seconds // size} {large} {rest} {small}" if rest else f"{seconds // size} {large}"
+    return f"{seconds // 60} min"

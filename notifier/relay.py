@@ -1,0 +1,216 @@
+"""The one road: gather, decide, claim, send, record.
+
+Everything that happens takes it. Nothing is sent before its claim is durable, nothing is sent inside a store retry,
+and nothing runs after the answer was given.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from datetime import datetime, timedelta
+from functools import partial
+
+import msgspec
+
+from notifier.core.advance import advance
+from notifier.core.alert import Alert, Severity
+from notifier.core.beginning import key_of
+from notifier.core.events import Alerted, Attempt, Claim, Decision, Event, Settled, State
+from notifier.core.incident import Incident
+from notifier.core.message import message_of
+from notifier.core.outcome import Outcome, Result
+from notifier.core.policy import Policy
+from notifier.ports import Channel, Clock, Conflict, Gathered, Ids, Log, Store, StoreError, StoreRefused
+
+ALERTS_AT_ONCE = 8
+"""Of one body. Each holds a thread and up to five sends."""
+GRACE = 0.25
+"""Seconds a send may come back late: it has stopped writing by its deadline, and its thread is on the way."""
+
+CLAIM_SECONDS = 4.0
+SEND_SECONDS = 7.5
+RECORD_SECONDS = 9.0
+"""Pub/Sub gives up on a push at 10 s by default (ackDeadlineSeconds)."""
+
+
+class Deadlines(msgspec.Struct, frozen=True, kw_only=True):
+    """When each stretch of the road ends, in seconds of the monotonic clock."""
+
+    claim_by: float
+    send_by: float
+    record_by: float
+
+    @classmethod
+    def of_alert(cls, started: float, now: float) -> Deadlines:
+        """For a request that began at `started` and is authorised `now`."""
+        send_by = started + SEND_SECONDS
+        return cls(claim_by=min(now + CLAIM_SECONDS, send_by), send_by=send_by, record_by=started + RECORD_SECONDS)
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """What became of one alert."""
+
+    alert: Alert
+    incident: Incident | None
+    """As it stands in the store; None when it could not be stored."""
+    error: StoreError | None = None
+
+
+def at_once(tasks: Sequence[Callable[[], Outcome]], seconds: float) -> list[Outcome | None]:
+    """Run all `tasks`, each in its own thread; None for one that is not back after `seconds`."""
+    # A pool of its own: a thread held by a name server that does not answer delays no later request.
+    pool = ThreadPoolExecutor(max_workers=len(tasks))
+    futures = [pool.submit(task) for task in tasks]
+    wait(futures, timeout=max(seconds, 0))
+    pool.shutdown(wait=False)
+    return [future.result() if future.done() else None for future in futures]
+
+
+class Relay:
+    """Takes events along the road. One for all requests of an instance; holds no state of its own."""
+
+    def __init__(  # noqa: PLR0913 - all that the road needs from outside
+        self,
+        *,
+        policy: Policy,
+        store: Store,
+        channels: Mapping[str, Channel],
+        clock: Clock,
+        ids: Ids,
+        log: Log,
+        lease: timedelta,
+        at_once: Callable[[Sequence[Callable[[], Outcome]], float], list[Outcome | None]] = at_once,
+    ) -> None:
+        self._policy = policy
+        self._store = store
+        self._channels = channels
+        self._clock = clock
+        self._ids = ids
+        self._log = log
+        self._lease = lease
+        self._at_once = at_once
+
+    def take_all(self, alerts: Sequence[Alert], deadlines: Deadlines) -> list[Taken]:
+        """Take every alert of a body, critical first, some at a time; alerts of one incident stay in their order."""
+        by_incident: dict[str, list[int]] = {}
+        for place in sorted(range(len(alerts)), key=lambda place: self._urgency(alerts[place])):
+            by_incident.setdefault(key_of(alerts[place], ""), []).append(place)
+        taken: dict[int, Taken] = {}
+
+        def take_in_order(places: list[int]) -> None:
+            for place in sorted(places):
+                taken[place] = self._taken(alerts[place], deadlines)
+
+        if len(by_incident) == 1:
+            take_in_order(next(iter(by_incident.values())))
+        else:
+            with ThreadPoolExecutor(max_workers=ALERTS_AT_ONCE) as pool:
+                list(pool.map(take_in_order, by_incident.values()))
+        return [taken[place] for place in range(len(alerts))]
+
+    def take(self, alert: Alert, deadlines: Deadlines) -> Incident:
+        """Take one alert all the way: durable, told to whom it is owed, and recorded.
+
+        Raises StoreError when it could not be made durable; then nothing was sent.
+        """
+        claim_id = self._ids.claim()
+        key = key_of(alert, claim_id)
+        seen, decision = self._step(key, Alerted(alert), claim_id, deadlines, deadlines.claim_by)
+        if decision.instead is not None:
+            return self.take(decision.instead, deadlines)
+        return self._send_and_record(seen, decision, claim_id, deadlines)
+
+    def _taken(self, alert: Alert, deadlines: Deadlines) -> Taken:
+        try:
+            return Taken(alert, self.take(alert, deadlines))
+        except StoreError as error:
+            self._log.write(Severity.CRITICAL, f"an alert could not be stored: {error}", title=alert.title)
+            return Taken(alert, None, error)
+
+    def _urgency(self, alert: Alert) -> tuple[bool, int]:
+        severity, _ = self._policy.severity_of(alert.severity)
+        return (alert.closed, -list(Severity).index(severity))
+
+    def _send_and_record(self, seen: Gathered, decision: Decision, claim_id: str, deadlines: Deadlines) -> Incident:
+        """Send what is claimed, record how it ended, and go on while the record claims more (a second try)."""
+        incident = decision.incident
+        if incident is None:
+            raise StoreRefused("nothing was decided about an alert")
+        second_try = True
+        while decision.send:
+            event = Settled(attempts=self._send(incident, decision.send, deadlines), second_try=second_try)
+            second_try = False
+            try:
+                seen, decision = self._step(seen.key, event, claim_id, deadlines, deadlines.record_by, seen)
+            except StoreError as error:
+                # The claims are durable, so what was sent is looked up or sent again once their lease ends.
+                self._log.write(
+                    Severity.ERROR,
+                    f"sent, but not recorded: {error}",
+                    ref=incident.ref,
+                    outcomes={attempt.delivery: attempt.outcome.result for attempt in event.attempts},
+                )
+                break
+            incident = seen.incident or incident
+        return incident
+
+    def _step(
+        self, key: str, event: Event, claim_id: str, deadlines: Deadlines, by: float, seen: Gathered | None = None
+    ) -> tuple[Gathered, Decision]:
+        """Decide on what is stored, and commit it; after a conflict decide again on what is stored then.
+
+        Raises StoreError past `by`.
+        """
+        while True:
+            seen = seen or self._store.gather(key, by)
+            now = self._clock.now()
+            claim = Claim(id=claim_id, lease_until=now + self._lease, send_until=self._wall(deadlines.send_by, now))
+            decision = advance(State(seen.incident, seen.ledger), event, self._policy, now, claim)
+            incident = None if decision.incident == seen.incident else decision.incident
+            ledger = None if decision.ledger == seen.ledger else decision.ledger
+            if incident is not None or ledger is not None:
+                try:
+                    seen = self._store.commit(seen, by, incident=incident, ledger=ledger)
+                except Conflict:
+                    seen = None
+                    continue
+            self._tell_log(decision)
+            return seen, decision
+
+    def _wall(self, moment: float, now: datetime) -> datetime:
+        return now + timedelta(seconds=moment - self._clock.monotonic())
+
+    def _tell_log(self, decision: Decision) -> None:
+        incident = decision.incident
+        about = {} if incident is None else {"ref": incident.ref, "incident": incident.key, "state": incident.state}
+        for note in decision.notes:
+            self._log.write(note.severity, note.text, **about)
+
+    def _send(self, incident: Incident, keys: Sequence[str], deadlines: Deadlines) -> tuple[Attempt, ...]:
+        left = deadlines.send_by - self._clock.monotonic() + GRACE
+        outcomes = self._at_once([partial(self._send_one, incident, key, deadlines.send_by) for key in keys], left)
+        return tuple(
+            Attempt(
+                delivery=key,
+                generation=incident.generation,
+                number=incident.deliveries[key].attempts,
+                outcome=outcome or Outcome(Result.UNKNOWN, "no answer before the deadline"),
+            )
+            for key, outcome in zip(keys, outcomes, strict=True)
+        )
+
+    def _send_one(self, incident: Incident, key: str, deadline: float) -> Outcome:
+        name = incident.deliveries[key].channel
+        channel = self._channels.get(name)
+        if channel is None:
+            return Outcome(Result.REJECTED, f"{name} is no longer configured")
+        try:
+            return channel.send(message_of(incident, key, self._policy), deadline)
+        except Exception as error:  # noqa: BLE001 - our own bug in one channel must not silence the others
+            # Its words stay out of the log: they may hold an address or a number.
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            words = f"our own mistake: {type(error).__name__} in {where.name}, line {where.lineno}"
+            self._log.write(Severity.CRITICAL, f"{name}: {words}", ref=incident.ref)
+            return Outcome(Result.UNKNOWN, words)

@@ -1,0 +1,180 @@
+"""Settings and policy to the app. The only file that names every concrete class."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+
+import msgspec
+
+from notifier.auth import Callers
+from notifier.channels.discord import Discord
+from notifier.channels.email import Email
+from notifier.channels.log import StreamLog
+from notifier.channels.simulated import Simulated
+from notifier.channels.slack import Slack
+from notifier.channels.twilio import Twilio
+from notifier.channels.wire import Wire
+from notifier.core.alert import Severity
+from notifier.core.incident import Incident
+from notifier.core.policy import Policy, PolicyError, parse_policy
+from notifier.ports import Channel, Clock, Ids, Log, Store
+from notifier.relay import Deadlines, Relay
+from notifier.settings import MailServer, Settings, TwilioAccount, settings_from_environment
+from notifier.sources import read
+from notifier.stores.sqlite import SqliteStore
+from notifier.web import Web
+
+# What stands in, with SIMULATE=1, for what is not set: nothing is ever sent there.
+_NOWHERE = "https://simulated.invalid/webhook"
+_SIMULATED_PHONE = "+15555550100"
+_SIMULATED_TWILIO = TwilioAccount(
+    account_sid="AC" + "0" * 32,
+    auth_token="",
+    api_key="",
+    api_secret="",
+    sender="+15005550006",
+    api_url="https://simulated.invalid",
+)
+_SIMULATED_MAIL = MailServer(
+    host="simulated.invalid",
+    port=587,
+    user="",
+    password="",
+    security="starttls",
+    sender="notifier@example.com",
+    recipients=("oncall@example.com",),
+)
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+
+class RandomIds:
+    """From the operating system: two instances never make the same."""
+
+    def claim(self) -> str:
+        return secrets.token_hex(16)
+
+
+class App(msgspec.Struct, frozen=True):
+    """One instance's parts, put together."""
+
+    web: Web
+    relay: Relay
+    clock: Clock
+
+    def take(self, body: bytes) -> Incident:
+        """Take a body with one alert, from within this process: nobody is asked for a token.
+
+        Raises sources.Unreadable, StoreError.
+        """
+        started = self.clock.monotonic()
+        (alert,) = read(body).alerts
+        return self.relay.take(alert, Deadlines.of_alert(started, started))
+
+
+@cache
+def app_from_environment() -> App:
+    """The app of this process. No network: clients are made on first use.
+
+    Raises SettingsError, PolicyError.
+    """
+    settings = settings_from_environment()
+    return build(settings, read_policy(settings))
+
+
+def read_policy(settings: Settings) -> Policy:
+    """The policy of POLICY_FILE, or of the policy.toml beside main.py. Raises PolicyError."""
+    file = Path(settings.policy_file) if settings.policy_file else Path(__file__).parent.parent / "policy.toml"
+    try:
+        return parse_policy(file.read_text("utf-8"), file.name)
+    except (OSError, UnicodeDecodeError) as error:
+        raise PolicyError(file.name, [f"cannot be read ({type(error).__name__}); POLICY_FILE names another"]) from None
+
+
+def build(
+    settings: Settings,
+    policy: Policy,
+    *,
+    store: Store | None = None,
+    clock: Clock | None = None,
+    ids: Ids | None = None,
+    log: Log | None = None,
+) -> App:
+    """Put an app together; what is given stands in for the real thing."""
+    clock = clock or SystemClock()
+    log = log or StreamLog(settings.log_format)
+    channels = _channels(settings, clock, log)
+    phones = settings.oncall_phones or ((_SIMULATED_PHONE,) if settings.simulate else ())
+    relay = Relay(
+        policy=policy.deployed({"log", *channels}, len(phones)),
+        store=store or _store(settings),
+        channels=channels,
+        clock=clock,
+        ids=ids or RandomIds(),
+        log=log,
+        lease=timedelta(seconds=settings.lease_seconds),
+    )
+    callers = Callers(
+        webhook_token=settings.webhook_token,
+        oidc_emails=settings.oidc_emails,
+        audience=settings.public_url,
+        clock=clock,
+    )
+    _tell_start(settings, policy, channels, log)
+    return App(Web(relay=relay, callers=callers, clock=clock, log=log), relay, clock)
+
+
+def _channels(settings: Settings, clock: Clock, log: Log) -> dict[str, Channel]:
+    """The channels that are configured; with SIMULATE=1 all of them, and none sends."""
+    simulate = settings.simulate
+    slack_url = settings.slack_webhook_url or (_NOWHERE if simulate else "")
+    discord_url = settings.discord_webhook_url or (_NOWHERE if simulate else "")
+    mail = settings.mail or (_SIMULATED_MAIL if simulate else None)
+    twilio = settings.twilio or (_SIMULATED_TWILIO if simulate else None)
+    phones = settings.oncall_phones or ((_SIMULATED_PHONE,) if simulate else ())
+    wire = Wire()
+    channels: dict[str, Channel] = {}
+    if slack_url:
+        channels["slack"] = Slack(wire, slack_url)
+    if discord_url:
+        channels["discord"] = Discord(wire, discord_url)
+    if mail:
+        channels["email"] = Email(clock=clock, **msgspec.structs.asdict(mail))
+    if twilio and phones:
+        channels["sms"] = Twilio(wire, phones=phones, **msgspec.structs.asdict(twilio))
+    return {name: Simulated(channel, log) for name, channel in channels.items()} if simulate else channels
+
+
+def _store(settings: Settings) -> Store:
+    if settings.sqlite_path:
+        return SqliteStore(settings.sqlite_path)
+    # Only here: the import costs a cold start 0.3 s, and a run on SQLite nothing.
+    from notifier.stores.firestore import FirestoreStore  # noqa: PLC0415
+
+    return FirestoreStore(settings.google_cloud_project or None, settings.firestore_database, settings.firestore_prefix)
+
+
+def _tell_start(settings: Settings, policy: Policy, channels: dict[str, Channel], log: Log) -> None:
+    routed = {channel for route in policy.routes.values() for channel in route if channel != "log"}
+    missing = sorted(routed - channels.keys())
+    for warning in settings.warnings:
+        log.write(Severity.WARNING, warning)
+    if missing:
+        log.write(Severity.WARNING, f"not configured, so skipped: {', '.join(missing)}")
+    if not channels:
+        log.write(Severity.ERROR, "no channel is configured: alerts go to this log, and nobody is told")
+    state = "SQLite" if settings.sqlite_path else "Firestore"
+    how = "simulated, nothing is sent" if settings.simulate else "real"
+    log.write(Severity.INFO, f"notifier is up: channels {how}; state in {state}", channels=["log", *sorted(channels)])
