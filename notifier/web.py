@@ -67,7 +67,7 @@ class Web:
 
     def _take_alerts(self, request: Request, started: float) -> Response:
         credential = request.authorization
-        presented = credential and (credential.token or credential.password)
+        presented = (credential.token or credential.password) if credential else None
         self._callers.admit(presented, request.args.get("auth_token"))
         deadlines = Deadlines.of_alert(started, self._clock.monotonic())
         body = _body(request)
