@@ -94,7 +94,7 @@ class _Checker:
         self._content = content
         self._file = file
         self._lines = _lines_of_keys(text)
-        self._problems: list[tuple[int, str]] = []
+        self._problems: set[tuple[int, str]] = set()
 
     def policy(self) -> Policy:
         keys = {
@@ -129,8 +129,8 @@ class _Checker:
         return policy
 
     def _problem(self, section: str, key: str, words: str) -> None:
-        name = f"[{section}] {key}".rstrip()
-        self._problems.append((self._lines.get((section, key), self._lines.get((section, ""), 0)), f"{name}: {words}"))
+        name = f"[{section}] {key}".rstrip() if section else key
+        self._problems.add((self._lines.get((section, key), self._lines.get((section, ""), 0)), f"{name}: {words}"))
 
     def _section(self, section: str) -> dict[str, object]:
         content = self._content.get(section, {})
@@ -141,7 +141,7 @@ class _Checker:
 
     def _value(self, section: str, key: str) -> object:
         content = self._section(section)
-        if key not in content:
+        if key not in content and isinstance(self._content.get(section, {}), dict):
             self._problem(section, key, "is missing")
         return content.get(key)
 
@@ -172,7 +172,7 @@ class _Checker:
             return number
         if number is not None:
             self._problem(section, key, f"must be a whole number from {least} to {most}")
-        return least
+        return most
 
     def _duration(self, section: str, key: str) -> timedelta:
         words = self._value(section, key)

@@ -48,28 +48,19 @@ class Size(msgspec.Struct, frozen=True):
 def size_of(text: str) -> Size:
     """The encoding and segments of `text`, as it will be billed."""
     if all(character in _GSM7 or character in _GSM7_ESCAPED for character in text):
-        units, one, several, encoding = (
-            [1 + (character in _GSM7_ESCAPED) for character in text],
-            160,
-            153,
-            "GSM-7",
-        )
+        units, one, several, encoding = [1 + (character in _GSM7_ESCAPED) for character in text], 160, 153, "GSM-7"
     else:
-        units, one, several, encoding = (
-            [len(_utf16(cluster)) // 2 for cluster in clusters(text)],
-            70,
-            67,
-            "UCS-2",
-        )
+        units, one, several, encoding = [len(_utf16(cluster)) // 2 for cluster in clusters(text)], 70, 67, "UCS-2"
     if sum(units) <= one:
         return Size(encoding, 1)
     segments, room = 1, several
     for unit in units:
-        if unit > room:
+        if room < unit <= several:
             segments, room = segments + 1, several
         # A cluster longer than a whole segment is split, as no other way is left.
-        segments += (unit - 1) // several
-        room -= (unit - 1) % several + 1
+        over = max(unit - room, 0)
+        segments += -(-over // several)
+        room = room - unit if not over else -over % several
     return Size(encoding, segments)
 
 

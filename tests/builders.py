@@ -1,0 +1,92 @@
+"""Values for tests, each with only what the test is about said at the call."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from notifier.core.advance import advance
+from notifier.core.alert import Alert
+from notifier.core.events import Alerted, Attempt, Claim, Decision, Settled, State
+from notifier.core.incident import Delivery, Incident
+from notifier.core.ledger import Ledger
+from notifier.core.outcome import Outcome, Result
+from notifier.core.policy import Policy, parse_policy
+
+ROOT = Path(__file__).parent.parent
+NOON = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
+SHIPPED = parse_policy((ROOT / "policy.toml").read_text("utf-8"))
+ALL_CHANNELS = {"log", "slack", "discord", "email", "sms"}
+POLICY = SHIPPED.deployed(ALL_CHANNELS, phones=2)
+
+
+def an_alert(severity: str = "critical", incident_id: str = "db", **fields: object) -> Alert:
+    """An alert that opens incident `db`, unless said otherwise."""
+    given: dict[str, object] = {"source": "plain", "title": f"{incident_id or 'something'} is down", **fields}
+    return Alert(severity=severity, incident_id=incident_id, **given)  # type: ignore[arg-type]
+
+
+def a_claim(now: datetime = NOON, claim_id: str = "mine", send_seconds: float = 7.0) -> Claim:
+    """What a request may take that decides at `now`."""
+    return Claim(id=claim_id, lease_until=now + timedelta(seconds=30), send_until=now + timedelta(seconds=send_seconds))
+
+
+def decide(
+    event: Alerted | Settled,
+    incident: Incident | None = None,
+    ledger: Ledger | None = None,
+    *,
+    now: datetime = NOON,
+    policy: Policy = POLICY,
+    claim: Claim | None = None,
+) -> Decision:
+    """`advance`, with the usual for what is not said."""
+    return advance(State(incident, ledger or Ledger()), event, policy, now, claim or a_claim(now))
+
+
+def opened(alert: Alert | None = None, *, now: datetime = NOON, policy: Policy = POLICY) -> Decision:
+    """The decision on the first alert of an incident; its deliveries are claimed by `mine`."""
+    return decide(Alerted(alert or an_alert()), now=now, policy=policy)
+
+
+def settle_all(decision: Decision, result: Result = Result.SENT, **outcome: object) -> Settled:
+    """Every send of `decision` ended in `result`."""
+    return settle(decision, dict.fromkeys(decision.send, Outcome(result, **outcome)))  # type: ignore[arg-type]
+
+
+def settle(decision: Decision, outcomes: dict[str, Outcome], *, second_try: bool = False) -> Settled:
+    """The sends of `decision` ended as `outcomes` says."""
+    incident = known(decision)
+    return Settled(
+        attempts=tuple(
+            Attempt(
+                delivery=key,
+                generation=incident.generation,
+                number=incident.deliveries[key].attempts,
+                outcome=outcome,
+            )
+            for key, outcome in outcomes.items()
+        ),
+        second_try=second_try,
+    )
+
+
+def recorded(decision: Decision, *, now: datetime = NOON, policy: Policy = POLICY) -> Decision:
+    """`decision`, with everything it sends sent and recorded."""
+    return decide(settle_all(decision), known(decision), decision.ledger, now=now, policy=policy)
+
+
+def known(decision: Decision) -> Incident:
+    """The decision's incident, which is there."""
+    assert decision.incident is not None
+    return decision.incident
+
+
+def delivery(decision: Decision, key: str) -> Delivery:
+    """One delivery of the decision's incident."""
+    return known(decision).deliveries[key]
+
+
+def states(decision: Decision) -> dict[str, str]:
+    """How every delivery stands, as an answer shows it."""
+    return {key: one.state.value for key, one in known(decision).deliveries.items()}

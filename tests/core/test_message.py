@@ -1,0 +1,65 @@
+"""What each channel is told."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from notifier.core.alert import Label
+from notifier.core.message import message_of
+from notifier.core.wording import clock_time, duration
+from tests.builders import NOON, POLICY, an_alert, known, opened
+
+
+def test_a_page_names_severity_title_and_ref_in_one_segment() -> None:
+    incident = known(opened(an_alert(title="Database unreachable " * 30)))
+    message = message_of(incident, "opened/sms/0/1", POLICY)
+    assert message.sms.startswith("CRITICAL: Database unreachable")
+    assert message.sms.endswith(f"... #{incident.ref}")
+    assert len(message.sms) == 160
+    assert message.phone == 0
+
+
+def test_a_message_says_what_where_since_when_and_leads_to_the_senders_page() -> None:
+    alert = an_alert(
+        text="It does not answer.",
+        url="https://example.com/i/1",
+        started_at=NOON - timedelta(minutes=3),
+        labels=(Label("zone", "b"), Label("empty", "")),
+    )
+    message = message_of(known(opened(alert)), "opened/slack", POLICY)
+    assert message.headline == "CRITICAL: db is down"
+    assert message.body == "It does not answer."
+    assert message.url == "https://example.com/i/1"
+    assert message.facts == (("Since", "2026-01-31 11:57 UTC"), ("zone", "b"))
+
+
+def test_the_test_notification_is_called_a_test() -> None:
+    incident = known(opened(an_alert("", test=True, title="Test Incident")))
+    assert message_of(incident, "opened/slack", POLICY).headline == "TEST: Test Incident"
+
+
+def test_only_a_text_carries_the_words_for_the_phone() -> None:
+    assert not message_of(known(opened()), "opened/slack", POLICY).sms
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (-5, "0 s"),
+        (59, "59 s"),
+        (60, "1 min"),
+        (3_599, "59 min"),
+        (3_600, "1 h"),
+        (11_100, "3 h 5 min"),
+        (86_400, "1 d"),
+        (187_200, "2 d 4 h"),
+    ],
+)
+def test_a_length_of_time_is_readable(seconds: int, words: str) -> None:
+    assert duration(timedelta(seconds=seconds)) == words
+
+
+def test_a_moment_is_said_in_utc() -> None:
+    assert clock_time(NOON + timedelta(minutes=3)) == "12:03 UTC"

@@ -1,0 +1,217 @@
+"""What an alert that opens something leads to."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from notifier.core.alert import Severity
+from notifier.core.beginning import key_of
+from notifier.core.events import Alerted
+from notifier.core.incident import IncidentState
+from notifier.core.message import message_of
+from tests.builders import (
+    ALL_CHANNELS,
+    NOON,
+    POLICY,
+    SHIPPED,
+    a_claim,
+    an_alert,
+    decide,
+    known,
+    opened,
+    recorded,
+    states,
+)
+
+FREE = {"opened/slack", "opened/discord"}
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("info", FREE),
+        ("good", FREE),
+        ("ok", FREE),
+        ("warning", FREE),
+        ("", FREE),
+        ("error", FREE | {"opened/email"}),
+        ("banana", FREE | {"opened/email"}),
+        ("critical", FREE | {"opened/email", "opened/sms/0/1"}),
+    ],
+)
+def test_a_severity_is_told_on_exactly_the_channels_of_its_route(word: str, told: set[str]) -> None:
+    decision = opened(an_alert(word))
+    assert set(decision.send) == told
+    assert states(decision) == dict.fromkeys(told, "claimed")
+
+
+def test_an_unset_severity_is_a_warning_and_the_message_says_why() -> None:
+    incident = known(opened(an_alert("")))
+    assert incident.severity is Severity.WARNING
+    facts = dict(message_of(incident, "opened/slack", POLICY).facts)
+    assert facts["Severity"] == "the sender set no severity, so it is taken as warning"
+
+
+def test_an_unknown_severity_is_an_error_and_the_message_says_so() -> None:
+    incident = known(opened(an_alert("banana")))
+    assert incident.severity is Severity.ERROR
+    assert "'banana' is unknown" in dict(message_of(incident, "opened/email", POLICY).facts)["Severity"]
+
+
+def test_channels_that_are_not_configured_are_owed_nothing() -> None:
+    assert set(opened(policy=SHIPPED.deployed({"log", "email"}, 0)).send) == {"opened/email"}
+
+
+def test_a_claim_holds_the_request_id_its_lease_and_the_first_attempt() -> None:
+    slack = known(opened()).deliveries["opened/slack"]
+    assert (slack.claim, slack.due_at, slack.attempts) == ("mine", NOON + timedelta(seconds=30), 1)
+
+
+def test_the_tick_must_look_at_the_end_of_the_lease() -> None:
+    assert known(opened()).next_due == NOON + timedelta(seconds=30)
+
+
+def test_nothing_is_due_once_everything_is_sent() -> None:
+    assert known(recorded(opened())).next_due is None
+
+
+def test_past_the_last_moment_to_send_everything_is_owed_and_nothing_claimed() -> None:
+    decision = decide(Alerted(an_alert()), claim=a_claim(send_seconds=-1))
+    assert decision.send == ()
+    assert set(states(decision).values()) == {"pending"}
+    assert known(decision).next_due == NOON
+    assert decision.ledger.taken(NOON) == 0
+
+
+def test_a_repeat_of_an_open_incident_changes_nothing() -> None:
+    first = recorded(opened())
+    again = decide(Alerted(an_alert()), known(first), first.ledger, claim=a_claim(claim_id="other"))
+    assert (again.incident, again.ledger, again.send) == (first.incident, first.ledger, ())
+    assert "repeat" in again.notes[0].text
+
+
+def test_what_this_claim_holds_already_is_found_after_a_conflict() -> None:
+    """Our commit landed and its answer was lost: the same event, decided again, sends and claims nothing twice."""
+    first = opened()
+    again = decide(Alerted(an_alert()), first.incident, first.ledger)
+    assert again.send == first.send
+    assert (again.incident, again.ledger) == (first.incident, first.ledger)
+
+
+def test_somebody_elses_claim_is_left_alone() -> None:
+    first = opened()
+    assert decide(Alerted(an_alert()), first.incident, first.ledger, claim=a_claim(claim_id="other")).send == ()
+
+
+def test_a_raised_severity_tells_only_the_channels_newly_reached() -> None:
+    first = recorded(opened(an_alert("warning")))
+    raised = decide(Alerted(an_alert("critical")), first.incident, first.ledger)
+    assert set(raised.send) == {"escalated/email", "escalated/sms/0/1"}
+    assert (known(raised).severity, known(raised).effective) == (Severity.CRITICAL, Severity.CRITICAL)
+
+
+def test_a_lower_severity_changes_nothing() -> None:
+    first = recorded(opened(an_alert("error")))
+    assert decide(Alerted(an_alert("info")), first.incident, first.ledger).incident == first.incident
+
+
+def resolved_at(started_minutes: int | None) -> object:
+    started_at = None if started_minutes is None else NOON + timedelta(minutes=started_minutes)
+    first = recorded(opened(an_alert(started_at=started_at)))
+    closed = decide(Alerted(an_alert(closed=True, started_at=started_at)), first.incident, first.ledger)
+    return recorded(closed).incident
+
+
+@pytest.mark.parametrize(
+    ("resolved_start", "opened_start", "generation"),
+    [(0, 0, 1), (0, -1, 1), (0, 1, 2), (0, None, 2), (None, None, 2), (None, 0, 2)],
+    ids=["same start", "earlier", "later", "start unknown", "both unknown", "old one unknown"],
+)
+def test_an_open_after_its_resolve_begins_a_new_generation_unless_it_is_late(
+    resolved_start: int | None, opened_start: int | None, generation: int
+) -> None:
+    before = resolved_at(resolved_start)
+    started_at = None if opened_start is None else NOON + timedelta(minutes=opened_start)
+    decision = decide(Alerted(an_alert(started_at=started_at)), before, claim=a_claim(claim_id="other"))  # type: ignore[arg-type]
+    assert known(decision).generation == generation
+    assert bool(decision.send) is (generation == 2)
+    assert known(decision).state is (IncidentState.OPEN if generation == 2 else IncidentState.RESOLVED)
+
+
+def test_a_new_generation_has_a_ref_of_its_own() -> None:
+    before = resolved_at(None)
+    after = known(decide(Alerted(an_alert()), before, claim=a_claim(claim_id="other")))  # type: ignore[arg-type]
+    assert after.ref != before.ref  # type: ignore[attr-defined]
+
+
+def test_the_same_message_again_is_no_new_generation() -> None:
+    first = recorded(opened(an_alert(message_id="m1")))
+    closed = recorded(decide(Alerted(an_alert(closed=True, message_id="m2")), first.incident, first.ledger))
+    again = decide(Alerted(an_alert(message_id="m1")), closed.incident, claim=a_claim(claim_id="other"))
+    assert again.send == ()
+    assert known(again).state is IncidentState.RESOLVED
+
+
+@pytest.mark.parametrize(("minutes", "told"), [(9.99, False), (10, True)])
+def test_the_same_words_are_one_one_off_for_ten_minutes(minutes: float, *, told: bool) -> None:
+    words = an_alert("error", "", one_off=True)
+    first = recorded(opened(words))
+    later = NOON + timedelta(minutes=minutes)
+    again = decide(Alerted(words), first.incident, first.ledger, now=later, claim=a_claim(later, "other"))
+    assert bool(again.send) is told
+
+
+def test_other_words_are_another_one_off() -> None:
+    one, other = (an_alert("error", "", one_off=True, text=text) for text in ("a", "b"))
+    assert key_of(one, "") != key_of(other, "")
+
+
+def test_the_same_id_is_one_one_off_however_late() -> None:
+    match = an_alert("error", "0.match", one_off=True)
+    later = NOON + timedelta(days=1)
+    first = recorded(opened(match))
+    assert not decide(Alerted(match), first.incident, first.ledger, now=later, claim=a_claim(later, "other")).send
+
+
+def test_two_senders_never_share_an_incident() -> None:
+    assert key_of(an_alert(source="plain"), "") != key_of(an_alert(source="grafana"), "")
+
+
+def test_the_way_an_alert_came_is_not_part_of_its_incident() -> None:
+    assert key_of(an_alert(message_id="m1"), "request 1") == key_of(an_alert(), "request 2")
+
+
+class TestTestNotification:
+    """The console's test: told every time on the free channels, never by SMS."""
+
+    alert = an_alert("", "12345", test=True)
+
+    def test_is_told_on_every_free_channel_and_never_by_sms(self) -> None:
+        decision = opened(self.alert)
+        assert set(decision.send) == {"opened/slack", "opened/discord", "opened/email"}
+        assert known(decision).state is IncidentState.TEST
+
+    def test_is_an_incident_of_its_own_at_each_request(self) -> None:
+        assert key_of(self.alert, "request 1") != key_of(self.alert, "request 2")
+
+    def test_brought_again_by_pubsub_is_the_same_test(self) -> None:
+        alert = an_alert("", "12345", test=True, message_id="m1")
+        assert key_of(alert, "request 1") == key_of(alert, "request 2")
+
+    def test_is_removed_from_the_store_by_itself(self) -> None:
+        assert known(opened(self.alert)).expire_at == NOON + timedelta(days=14)
+
+
+def test_a_ref_in_a_text_of_the_last_hour_is_not_given_to_another_incident(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("notifier.core.beginning.ref_of", lambda key, _, length=4: "7F3K9Z"[:length] if key else "")
+    first = opened(an_alert())
+    assert known(first).ref == "7F3K"
+    second = decide(Alerted(an_alert(incident_id="web")), None, first.ledger)
+    assert known(second).ref != "7F3K"
+
+
+def test_log_alone_is_owed_nothing() -> None:
+    assert opened(policy=SHIPPED.deployed({"log"}, 0)).send == ()
+    assert opened(policy=SHIPPED.deployed(ALL_CHANNELS, 1)).send != ()
