@@ -1,0 +1,147 @@
+"""The whole main job on real processes: functions-framework, a store, and providers on 127.0.0.1."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import Envelope
+
+from tests.end_to_end.alerts import cloud_monitoring
+from tests.end_to_end.processes import TOKEN, Function, free_port, function
+from tests.end_to_end.providers import Providers, providers
+
+SEVERITIES = [
+    ("Critical", {"slack", "discord", "email", "sms"}),
+    ("Error", {"slack", "discord", "email"}),
+    ("Warning", {"slack", "discord"}),
+    ("No severity", {"slack", "discord"}),
+    ("info", {"slack", "discord"}),
+]
+
+
+class Mailbox:
+    """A real SMTP server's in-tray."""
+
+    def __init__(self) -> None:
+        self.mails: list[bytes] = []
+
+    async def handle_DATA(self, _server: object, _session: object, envelope: Envelope) -> str:  # noqa: N802
+        assert isinstance(envelope.content, bytes)
+        self.mails.append(envelope.content)
+        return "250 taken"
+
+
+class Everything:
+    """A running function and everybody it talks to."""
+
+    def __init__(self, running: Function, taken: Providers, mailbox: Mailbox) -> None:
+        self.function = running
+        self.providers = taken
+        self.mailbox = mailbox
+
+    def counts(self) -> Counter[str]:
+        taken = self.providers
+        return Counter(
+            slack=len(taken.slack), discord=len(taken.discord), sms=len(taken.texts), email=len(self.mailbox.mails)
+        )
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Everything]:
+    folder = tmp_path_factory.mktemp("function")
+    mailbox = Mailbox()
+    mail = Controller(mailbox, hostname="127.0.0.1", port=free_port())
+    with ExitStack() as stack:
+        taken = stack.enter_context(providers())
+        mail.start()
+        stack.callback(mail.stop)
+        settings = {
+            **taken.settings,
+            "STATE": f"sqlite:{folder / 'state.sqlite'}",
+            "SMTP_HOST": "127.0.0.1",
+            "SMTP_PORT": str(mail.port),
+            "SMTP_SECURITY": "none",
+            "EMAIL_FROM": "notifier@example.com",
+            "EMAIL_TO": "oncall@example.com",
+        }
+        yield Everything(stack.enter_context(function(settings, folder / "log")), taken, mailbox)
+
+
+@pytest.mark.parametrize(("severity", "told"), SEVERITIES, ids=[word for word, _ in SEVERITIES])
+def test_a_severity_reaches_exactly_its_channels_once(everything: Everything, severity: str, told: set[str]) -> None:
+    before = everything.counts()
+    answer = everything.function.post(cloud_monitoring(f"0.{severity}", severity))
+    assert answer.status_code == 200
+    (incident,) = answer.json()["incidents"]
+    assert set(incident["deliveries"].values()) == {"sent"}
+    assert everything.counts() - before == Counter(told)
+
+
+def test_the_same_alert_again_tells_nobody(everything: Everything) -> None:
+    first = everything.function.post(cloud_monitoring("0.twice"))
+    before = everything.counts()
+    second = everything.function.post(cloud_monitoring("0.twice"))
+    assert second.json() == first.json()
+    assert everything.counts() == before
+
+
+def test_a_close_is_told_where_it_was_heard_but_not_by_sms(everything: Everything) -> None:
+    everything.function.post(cloud_monitoring("0.closing"))
+    before = everything.counts()
+    answer = everything.function.post(cloud_monitoring("0.closing", state="closed"))
+    assert answer.json()["incidents"][0]["state"] == "resolved"
+    assert everything.counts() - before == Counter({"slack", "discord", "email"})
+
+
+def test_the_text_goes_to_the_first_phone_with_severity_title_and_ref(everything: Everything) -> None:
+    text = everything.providers.texts[0]
+    assert (text["To"], text["From"]) == ("+15555550101", "+15005550006")
+    assert text["Body"].startswith("CRITICAL: Database CPU")
+    assert "#" in text["Body"]
+
+
+def test_the_log_is_json_for_cloud_logging_and_holds_no_secret(everything: Everything) -> None:
+    lines = [json.loads(line) for line in everything.function.log.splitlines() if line.startswith("{")]
+    assert {line["severity"] for line in lines} <= {"INFO", "WARNING", "ERROR", "CRITICAL"}
+    assert any(line["message"].startswith("opened as critical: Database CPU") for line in lines)
+    for secret in (TOKEN, "token-of-no-worth", "+15555550101", "/slack", "/discord"):
+        assert secret not in everything.function.log
+
+
+@pytest.mark.emulator
+def test_four_processes_under_200_posts_send_exactly_the_cap(firestore_emulator: str, tmp_path: Path) -> None:
+    """50 at once on each of 4 processes, 200 different critical incidents: five texts, and every other one said."""
+    with ExitStack() as stack:
+        taken = stack.enter_context(providers())
+        settings = {
+            **taken.settings,
+            "STATE": "firestore",
+            "FIRESTORE_EMULATOR_HOST": firestore_emulator,
+            "GOOGLE_CLOUD_PROJECT": "notifier-test",
+            "FIRESTORE_PREFIX": uuid4().hex,
+        }
+        functions = [stack.enter_context(function(settings, tmp_path / f"log{n}")) for n in range(4)]
+        pool = stack.enter_context(ThreadPoolExecutor(200))
+        answers = list(
+            pool.map(
+                lambda number: functions[number % 4].post(cloud_monitoring(f"0.storm{number}")),
+                range(200),
+            )
+        )
+        assert len(taken.texts) == 5
+        assert {answer.status_code for answer in answers} <= {200, 503}
+        stored = [answer.json()["incidents"][0]["deliveries"] for answer in answers if answer.status_code == 200]
+        pages = Counter(deliveries["opened/sms/0/1"] for deliveries in stored)
+        assert pages["sent"] == 5
+        assert pages["capped"] == len(stored) - 5
+        notices = [post for post in taken.slack if post["text"].startswith("SMS rate cap (5/hr) hit")]
+        assert len(notices) >= 1
+        assert any("SMS rate cap (5/hr) hit" in one.log for one in functions)

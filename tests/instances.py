@@ -1,0 +1,142 @@
+"""Instances of the app for tests: a virtual clock, recording channels, and a store that counts its round trips."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from threading import Lock
+
+from notifier.core.alert import Severity
+from notifier.core.incident import Incident
+from notifier.core.ledger import Ledger
+from notifier.core.message import Message
+from notifier.core.outcome import Outcome, Result
+from notifier.core.policy import Policy
+from notifier.ports import Channel, Gathered, Store
+from notifier.relay import Deadlines, Relay
+from tests.builders import NOON, POLICY
+
+SENT = Outcome(Result.SENT)
+
+
+class VirtualClock:
+    """Time that passes only when it is told to. Its monotonic side begins at the machine's: stores wait in that."""
+
+    def __init__(self) -> None:
+        self._passed = timedelta()
+        self._began = time.monotonic()
+
+    def now(self) -> datetime:
+        return NOON + self._passed
+
+    def monotonic(self) -> float:
+        return self._began + self._passed.total_seconds()
+
+    def pass_time(self, **length: float) -> None:
+        self._passed += timedelta(**length)
+
+
+class CountingIds:
+    """Claim ids `<name>-1`, `<name>-2`, ..."""
+
+    def __init__(self, name: str = "claim") -> None:
+        self._name = name
+        self._count = 0
+        self._lock = Lock()
+
+    def claim(self) -> str:
+        with self._lock:
+            self._count += 1
+            return f"{self._name}-{self._count}"
+
+
+class RecordingChannel:
+    """Remembers what it was told, and answers what it is asked to: `ends` first, then `sent`."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.told: list[Message] = []
+        self.ends: list[Outcome] = []
+        self.on_send: Callable[[Message], None] = lambda _: None
+        self._lock = Lock()
+
+    def send(self, message: Message, deadline: float) -> Outcome:
+        with self._lock:
+            self.told.append(message)
+            outcome = self.ends.pop(0) if self.ends else SENT
+        self.on_send(message)
+        return outcome
+
+    def preview(self, message: Message) -> str:
+        return message.headline
+
+    @property
+    def headlines(self) -> list[str]:
+        return [message.headline for message in self.told]
+
+
+class RecordingLog:
+    """Remembers its lines."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[Severity, str]] = []
+
+    def write(self, severity: Severity, message: str, **_fields: object) -> None:
+        self.lines.append((severity, message))
+
+    @property
+    def text(self) -> str:
+        return "\n".join(line for _, line in self.lines)
+
+
+class CountingStore:
+    """A store that counts round trips and documents written; `before` is called with the name of each call."""
+
+    def __init__(self, store: Store) -> None:
+        self.inner = store
+        self.before: Callable[[str], None] = lambda _: None
+        self.calls: list[str] = []
+        self.written = 0
+
+    def gather(self, key: str, deadline: float) -> Gathered:
+        self.calls.append("gather")
+        self.before("gather")
+        return self.inner.gather(key, deadline)
+
+    def commit(
+        self, seen: Gathered, deadline: float, *, incident: Incident | None = None, ledger: Ledger | None = None
+    ) -> Gathered:
+        self.calls.append("commit")
+        self.before("commit")
+        self.written += (incident is not None) + (ledger is not None)
+        return self.inner.commit(seen, deadline, incident=incident, ledger=ledger)
+
+
+class Instance:
+    """One instance of the road, with everything outside of it recorded."""
+
+    def __init__(self, store: Store, clock: VirtualClock, policy: Policy = POLICY, name: str = "claim") -> None:
+        self.clock = clock
+        self.store = CountingStore(store)
+        self.log = RecordingLog()
+        names = {channel for route in policy.routes.values() for channel in route if channel != "log"}
+        self.channels = {channel: RecordingChannel(channel) for channel in names}
+        channels: dict[str, Channel] = {**self.channels}
+        self.relay = Relay(
+            policy=policy,
+            store=self.store,
+            channels=channels,
+            clock=clock,
+            ids=CountingIds(name),
+            log=self.log,
+            lease=timedelta(seconds=30),
+        )
+
+    def deadlines(self) -> Deadlines:
+        now = self.clock.monotonic()
+        return Deadlines.of_alert(now, now)
+
+    @property
+    def texts(self) -> list[str]:
+        return [message.sms for message in self.channels["sms"].told]

@@ -1,0 +1,70 @@
+"""Imports point one way (DESIGN.md, "Files"), so that nothing decided can come to depend on something sent."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+import pytest
+
+from tests.builders import ROOT
+
+MAY_IMPORT = {
+    "notifier/core": {"notifier.core"},
+    "notifier/sources": {"notifier.core", "notifier.sources"},
+    "notifier/stores": {"notifier.core", "notifier.ports", "notifier.stores"},
+    # A channel may use the shared wire and its own table of errors; never another channel.
+    "notifier/channels": {
+        "notifier.core",
+        "notifier.ports",
+        "notifier.channels.wire",
+        "notifier.channels.twilio_errors",
+    },
+    "notifier/ports.py": {"notifier.core"},
+    "notifier/relay.py": {"notifier.core", "notifier.ports"},
+    "notifier/auth.py": {"notifier.ports"},
+    "notifier/web.py": {"notifier.auth", "notifier.core", "notifier.ports", "notifier.relay", "notifier.sources"},
+    "notifier/settings.py": set(),
+    "main.py": {"notifier.wiring"},
+}
+OUTSIDE_OF_CORE = {"os", "time", "random", "secrets", "logging", "socket", "requests", "google", "flask", "threading"}
+
+
+def imports(file: str) -> set[str]:
+    """Every module the file imports, wherever in it."""
+    found = set()
+    for node in ast.walk(ast.parse((ROOT / file).read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {name.name for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative imports hide where they point"
+            found.add(node.module or "")
+    return found
+
+
+def files_of(place: str) -> list[str]:
+    return [place] if place.endswith(".py") else [str(file.relative_to(ROOT)) for file in (ROOT / place).rglob("*.py")]
+
+
+@pytest.mark.parametrize(
+    ("file", "allowed"), [(file, allowed) for place, allowed in MAY_IMPORT.items() for file in files_of(place)]
+)
+def test_imports_point_one_way(file: str, allowed: set[str]) -> None:
+    ours = {name for name in imports(file) if name == "notifier" or name.startswith("notifier.")}
+    assert not {name for name in ours if not any(name == one or name.startswith(f"{one}.") for one in allowed)}
+
+
+@pytest.mark.parametrize("file", files_of("notifier/core"))
+def test_the_core_reaches_nothing_outside(file: str) -> None:
+    assert not {name.split(".")[0] for name in imports(file)} & OUTSIDE_OF_CORE
+
+
+def test_only_settings_reads_the_environment() -> None:
+    readers = [
+        file for file in files_of("notifier") if re.search(r"os\.environ|getenv", (ROOT / file).read_text("utf-8"))
+    ]
+    assert readers == ["notifier/settings.py"]
+
+
+def test_the_check_itself_sees_an_import_inside_a_function() -> None:
+    assert "notifier.stores.firestore" in imports("notifier/wiring.py")
