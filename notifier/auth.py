@@ -5,15 +5,27 @@ from __future__ import annotations
 import hmac
 import re
 import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from typing import Any
+
+import msgspec
+import requests
 
 from notifier.ports import Clock
 
+CERTIFICATES_URL = "https://www.googleapis.com/oauth2/v1/certs"
+"""Google's public keys for identity tokens, as PEM
+(https://developers.google.com/identity/gsi/web/guides/verify-google-id-token)."""
+ISSUERS = ("accounts.google.com", "https://accounts.google.com")
 CERTIFICATES_SECONDS = 3_600
 """How long Google's certificates are kept when its answer does not say; it rotates them about weekly."""
 REFETCH_SECONDS = 60
 """For an unknown key id they are fetched again, but not more often: anybody can invent key ids."""
 FETCH_SECONDS = 1.5
+"""What a request waits for them: its share of the 9 s of DESIGN.md."""
+ABANDONED_SECONDS = 10
+"""After so long another fetch is begun beside one that still hangs."""
 CLOCK_SKEW_SECONDS = 10
 
 
@@ -76,49 +88,93 @@ class Callers:
             raise Forged("this Google identity is not one of OIDC_EMAILS")
 
 
+class _Kept(msgspec.Struct, frozen=True):
+    """Certificates (PEM) by key id, and on the monotonic clock when they were asked for and until when they do."""
+
+    by_key_id: dict[str, str]
+    fetched_at: float
+    fresh_until: float
+
+
 class Certificates:
     """Google's public keys, kept: google-auth alone would fetch them at every check."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._answer: Any = None
-        self._fetched_at = 0.0
-        self._fresh_until = 0.0
+        self._kept: _Kept | None = None
+        self._fetch: Future[_Kept] | None = None
+        self._fetch_begun = 0.0
 
-    def verified(self, token: str, audience: str) -> dict[str, Any]:
+    def verified(self, token: str, audience: str) -> Mapping[str, Any]:
         """The claims of a token that Google signed for `audience`. Raises Forged, Unverifiable."""
-        # An SQLite or token-only deployment never pays for this import.
+        # A deployment that takes only the shared token never pays for this import.
         from google.auth import exceptions, jwt  # noqa: PLC0415
-        from google.oauth2 import id_token  # noqa: PLC0415
 
+        # Pub/Sub's own default is the push endpoint as it is written, slash and all.
+        audiences = [audience, f"{audience}/"]
         try:
-            key_id = str(jwt.decode_header(token).get("kid", ""))
-            with self._lock:
-                self._refresh(key_id)
-                answer = self._answer
-            return dict(
-                id_token.verify_oauth2_token(
-                    token, lambda *_, **__: answer, audience, clock_skew_in_seconds=CLOCK_SKEW_SECONDS
-                )
+            certificates = self._certificates(str(jwt.decode_header(token).get("kid", "")))
+            claims: Mapping[str, Any] = jwt.decode(
+                token, certs=certificates, audience=audiences, clock_skew_in_seconds=CLOCK_SKEW_SECONDS
             )
-        except exceptions.TransportError as error:
-            raise Unverifiable("Google's certificates cannot be fetched; try again") from error
-        except (ValueError, KeyError, exceptions.GoogleAuthError) as error:
+        # The last three: whoever forges a token chooses the types in it, and how deep it is nested.
+        except (exceptions.GoogleAuthError, ValueError, TypeError, KeyError, RecursionError) as error:
             raise Forged("this is no Google identity token for PUBLIC_URL, or it has expired") from error
+        if claims.get("iss") not in ISSUERS:
+            raise Forged("this identity token is not Google's")
+        return claims
 
-    def _refresh(self, key_id: str) -> None:
-        """Fetch when there is nothing fresh, or when a key is asked for that was not there a while ago."""
-        import google.auth.transport.requests  # noqa: PLC0415
-        from google.oauth2.id_token import _GOOGLE_OAUTH2_CERTS_URL  # noqa: PLC0415 - the library's own default
+    def _certificates(self, key_id: str) -> Mapping[str, str]:
+        """By key id; fetched when none are fresh, or when a key is asked for that was not there a while ago."""
+        with self._lock:
+            now, kept = self._clock.monotonic(), self._kept
+            if kept and now < kept.fresh_until:
+                known = not key_id or key_id in kept.by_key_id
+                if known or now < kept.fetched_at + REFETCH_SECONDS:
+                    return kept.by_key_id
+            if self._fetch is None or self._fetch.done() or now >= self._fetch_begun + ABANDONED_SECONDS:
+                self._fetch, self._fetch_begun = in_background(lambda: self._fetched(now)), now
+            fetch = self._fetch
+        # Waited for without the lock, and not by the time-outs of requests: those begin again with every byte.
+        try:
+            return fetch.result(FETCH_SECONDS).by_key_id
+        except (requests.RequestException, ValueError, TimeoutError) as error:
+            raise Unverifiable("Google's certificates cannot be fetched; try again") from error
 
-        now = self._clock.monotonic()
-        known = self._answer is not None and key_id.encode() in self._answer.data
-        if self._answer is not None and now < self._fresh_until and (known or now < self._fetched_at + REFETCH_SECONDS):
-            return
-        answer = google.auth.transport.requests.Request()(_GOOGLE_OAUTH2_CERTS_URL, method="GET", timeout=FETCH_SECONDS)
-        if answer.status != 200:  # noqa: PLR2004
-            raise google.auth.exceptions.TransportError("certificates not served")
-        max_age = re.search(r"max-age=(\d{1,6})", answer.headers.get("cache-control", ""))
-        self._answer, self._fetched_at = answer, now
-        self._fresh_until = now + (int(max_age[1]) if max_age else CERTIFICATES_SECONDS)
+    def _fetched(self, now: float) -> _Kept:
+        kept = fetch_certificates(now)
+        with self._lock:
+            self._kept = kept
+        return kept
+
+
+def fetch_certificates(now: float) -> _Kept:
+    """Ask Google. Raises requests.RequestException; ValueError for an answer that holds no certificates."""
+    from google.auth import crypt  # noqa: PLC0415
+
+    answer = requests.get(CERTIFICATES_URL, timeout=FETCH_SECONDS, allow_redirects=False)
+    if answer.status_code != requests.codes.ok:
+        raise ValueError(f"status {answer.status_code}")
+    by_key_id = msgspec.json.decode(answer.content, type=dict[str, str])
+    if not by_key_id:
+        raise ValueError("no certificates")
+    for certificate in by_key_id.values():
+        crypt.RSAVerifier.from_string(certificate)
+    max_age = re.search(r"max-age=(\d{1,6})", answer.headers.get("Cache-Control", ""))
+    seconds = max(int(max_age[1]), REFETCH_SECONDS) if max_age else CERTIFICATES_SECONDS
+    return _Kept(by_key_id, now, now + seconds)
+
+
+def in_background(task: Callable[[], _Kept]) -> Future[_Kept]:
+    """Run `task` in a thread that nobody has to wait for, not even the end of the process."""
+    future: Future[_Kept] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(task())
+        except BaseException as error:  # noqa: BLE001 - whoever waits for the result judges it
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return future

@@ -24,6 +24,9 @@ def policy(file: Path) -> None:
     """Print POLICY.md for a policy FILE: who is told what, in words."""
     try:
         click.echo(policy_page(parse_policy(file.read_text("utf-8"), file.name)), nl=False)
+    except UnicodeDecodeError:
+        click.echo(f"{file.name} is not UTF-8", err=True)
+        sys.exit(2)
     except PolicyError as error:
         click.echo(error, err=True)
         sys.exit(2)
@@ -50,7 +53,7 @@ def settings(env_file: Path, extra: tuple[str, ...], split: Path) -> None:
     Exits with 2 and every mistake when they would not do.
     """
     try:
-        values = read_env_file(env_file) | dict(pair.split("=", 1) for pair in extra)
+        values = read_env_file(env_file) | _pairs(extra)
         read_settings({**values, "K_SERVICE": "notifier"})
     except SettingsError as error:
         click.echo(error, err=True)
@@ -59,8 +62,18 @@ def settings(env_file: Path, extra: tuple[str, ...], split: Path) -> None:
     secrets = split / "secrets"
     secrets.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name in SECRETS:
+        # Made anew: one of an earlier run may be readable by others, or be no setting any more.
+        (secrets / name).unlink(missing_ok=True)
         if name in values:
             (secrets / name).touch(0o600)
             (secrets / name).write_text(values[name], "utf-8")
     plain = {name: value for name, value in sorted(values.items()) if name not in SECRETS}
     (split / "plain.yaml").write_text(yaml.safe_dump(plain, allow_unicode=True), "utf-8")
+
+
+def _pairs(given: tuple[str, ...]) -> dict[str, str]:
+    """Of texts NAME=VALUE. Raises SettingsError."""
+    pairs = [pair.partition("=") for pair in given]
+    if not all(name and equals for name, equals, _ in pairs):
+        raise SettingsError(["--set takes NAME=VALUE"])
+    return {name: value for name, _, value in pairs}

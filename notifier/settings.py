@@ -16,6 +16,8 @@ import phonenumbers
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import yaml
+
 SECRETS = (
     "TWILIO_AUTH_TOKEN",
     "TWILIO_AUTH_TOKEN_NEXT",
@@ -71,6 +73,13 @@ PORTS: dict[Security, int] = {"starttls": 587, "tls": 465, "none": 25}
 _Word = TypeVar("_Word", bound=str)
 
 PHONE_HINT = "write it as +60123456789: + and country code, no spaces"
+
+_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_PLAIN_ADDRESS = rf"{_ATOM}(?:\.{_ATOM})*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*"
+_MAIL_ADDRESS = rf"{_PLAIN_ADDRESS}|(?:[^<>@,;:()\[\]\"\\]*|\"[^\"\\]*\" *)<{_PLAIN_ADDRESS}>"
+"""As the email channel takes them: `name@example.com` or `Name <name@example.com>`."""
+_BETWEEN_ADDRESSES = r',(?=(?:[^"]*"[^"]*")*[^"]*$)'
+"""A comma outside of quotation marks."""
 
 
 class SettingsError(ValueError):
@@ -141,7 +150,7 @@ def settings_from_environment(env_file: Path = Path(".env.yaml")) -> Settings:
     Raises SettingsError.
     """
     values = dict(os.environ)
-    if "K_SERVICE" not in values and env_file.is_file():
+    if not values.get("K_SERVICE") and env_file.is_file():
         values = read_env_file(env_file) | values
     return read_settings(values)
 
@@ -156,33 +165,47 @@ def read_env_file(path: Path) -> dict[str, str]:
     except ImportError:
         raise SettingsError([f"reading {path.name} needs PyYAML: pip install pyyaml, or use ./dev run"]) from None
     try:
-        # BaseLoader leaves every scalar the text it is: +15550100 stays a phone number.
-        content = yaml.load(path.read_text("utf-8"), Loader=yaml.BaseLoader)  # noqa: S506 - makes no objects
+        # Composed only, and nothing made of it: every value stays the text it is, so +15555550101 a phone number.
+        top = yaml.compose(path.read_text("utf-8"), Loader=yaml.BaseLoader)
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError([f"{path.name} cannot be read: {type(error).__name__}"]) from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         place = f" at line {mark.line + 1}" if mark else ""
         raise SettingsError([f'{path.name} is not YAML{place}: write each setting as NAME: "value"']) from None
-    if content in (None, ""):
+    if top is None or (isinstance(top, yaml.ScalarNode) and not top.value):
         return {}
-    if not isinstance(content, dict):
+    if not isinstance(top, yaml.MappingNode):
         raise SettingsError([f'{path.name}: write each setting as NAME: "value", one a line'])
-    problems = [
-        f'{path.name}: {name} must be one text, as in {name}: "value"'
-        for name, value in content.items()
-        if not isinstance(value, str)
-    ]
-    problems += [
-        f"{path.name}: {name} is no setting of notifier{_did_you_mean(name)}" for name in content if name not in NAMES
-    ]
+    return _settings_in(top.value, path.name)
+
+
+def _settings_in(pairs: list[tuple[yaml.Node, yaml.Node]], file: str) -> dict[str, str]:
+    content: dict[str, str] = {}
+    problems: list[str] = []
+    for key, value in pairs:
+        place = f"{file}, line {key.start_mark.line + 1}:"
+        name = str(key.value)
+        if name not in NAMES:
+            problems.append(f"{place} {shown_name(name)} is no setting of notifier{_did_you_mean(name)}")
+        elif name in content:
+            problems.append(f"{place} {name} stands there twice; leave one")
+        elif not isinstance(value.value, str):
+            problems.append(f'{place} {name} must be one text, as in {name}: "value"')
+        else:
+            content[name] = value.value
     if problems:
         raise SettingsError(problems)
     return content
 
 
+def shown_name(name: str) -> str:
+    """A name we do not know, as it may be shown: a value in its place may be a secret."""
+    return name if re.fullmatch("[A-Za-z][A-Za-z0-9_ -]{0,29}", name) else "that"
+
+
 def _did_you_mean(name: str) -> str:
-    near = difflib.get_close_matches(str(name), NAMES, n=1)
+    near = difflib.get_close_matches(name.upper(), NAMES, n=1)
     return f"; did you mean {near[0]}?" if near else "; see .env.yaml.example for all of them"
 
 
@@ -198,9 +221,9 @@ class _Reader:
     """Reads each setting once and collects what is wrong on the way."""
 
     def __init__(self, values: Mapping[str, str]) -> None:
-        self._values = values
         self._problems: list[str] = []
         self._warnings: list[str] = []
+        self._values = {name: self._cleaned(name, values.get(name, "")) for name in NAMES}
         self._on_cloud_run = bool(values.get("K_SERVICE"))
 
     def settings(self) -> Settings:
@@ -215,7 +238,7 @@ class _Reader:
             webhook_token=self._token("WEBHOOK_TOKEN"),
             oidc_emails=self._oidc_emails(public_url),
             public_url=public_url.rstrip("/"),
-            google_cloud_project=self._text("GOOGLE_CLOUD_PROJECT"),
+            google_cloud_project=self._project("GOOGLE_CLOUD_PROJECT"),
             firestore_database=self._matching(
                 "FIRESTORE_DATABASE", r"\(default\)|[a-z][a-z0-9-]{2,61}[a-z0-9]", "(default)"
             ),
@@ -228,6 +251,9 @@ class _Reader:
             on_cloud_run=self._on_cloud_run,
             warnings=(),
         )
+        if simulate and self._on_cloud_run:
+            self._warnings.append("SIMULATE is set: nothing is sent, and nobody will be paged")
+        self._secret("TWILIO_AUTH_TOKEN_NEXT", " ")
         self._token("ADMIN_TOKEN")
         self._url("HEARTBEAT_URL")
         self._price("SMS_PRICE")
@@ -236,8 +262,21 @@ class _Reader:
             raise SettingsError(self._problems)
         return msgspec.structs.replace(settings, warnings=tuple(self._warnings))
 
+    def _cleaned(self, name: str, value: str) -> str:
+        """`value` without what pasting adds around it; what pasting adds inside of it is a mistake."""
+        text = value.strip()
+        if re.fullmatch("\"[^\"]*\"|'[^']*'", text):
+            self._problem(name, "stands in quotation marks; leave them out")
+            text = text[1:-1].strip()
+        if "XXXXXX" in text:
+            self._problem(name, "still holds the placeholder of .env.yaml.example; fill it in, or leave the line out")
+        if not text.isprintable():
+            self._problem(name, "holds a line end or another invisible character; copy it again, as one line")
+            text = "".join(letter for letter in text if letter.isprintable())
+        return text
+
     def _text(self, name: str) -> str:
-        return self._values.get(name, "").strip()
+        return self._values[name]
 
     def _problem(self, name: str, words: str) -> None:
         self._problems.append(f"{name} {words}")
@@ -247,6 +286,12 @@ class _Reader:
         if text and not re.fullmatch(pattern, text):
             self._problem(name, f"has a form that Firestore does not take; leave it out for {default or 'none'}")
         return text or default
+
+    def _project(self, name: str) -> str:
+        text = self._text(name)
+        if text and not re.fullmatch("[a-z0-9][a-z0-9.:-]*", text):
+            self._problem(name, "must be the project's id, as my-project-123456, and not its name")
+        return text
 
     def _flag(self, name: str) -> bool:
         text = self._text(name).lower()
@@ -289,6 +334,13 @@ class _Reader:
                 self._warnings.append("WEBHOOK_TOKEN is not set: anybody who reaches this port can send alerts")
         return text
 
+    def _secret(self, name: str, refused: str = "") -> str:
+        """Printable ASCII without the characters `refused`: all that basic authentication and SMTP carry safely."""
+        text = self._text(name)
+        if not text.isascii() or any(letter in text for letter in refused):
+            self._problem(name, f"must be ASCII{' without spaces' if refused else ''}; copy it again")
+        return text
+
     def _url(self, name: str) -> str:
         """An https address without user, query or fragment where those make no sense; http to this machine only."""
         text = self._text(name)
@@ -317,22 +369,28 @@ class _Reader:
             if not _is_e164(number):
                 which = f"number {place} ({number[:3]}...)" if len(numbers) > 1 else f"({number[:3]}...)"
                 self._problem(name, f"{which} is no phone number in E.164 form; {PHONE_HINT}")
+        if len(numbers) == 1 and re.search(r"[;/|]|\S\s+\+", numbers[0]):
+            self._problem(name, "must have commas between its numbers")
         if len(set(numbers)) < len(numbers):
             self._problem(name, "names a number twice; each phone is paged once a round")
         return tuple(numbers)
 
     def _twilio(self, phones: tuple[str, ...], *, simulate: bool) -> TwilioAccount | None:
         account_sid, sender = self._text("TWILIO_ACCOUNT_SID"), self._text("TWILIO_FROM")
-        key, secret, token = (self._text(f"TWILIO_{name}") for name in ("API_KEY", "API_SECRET", "AUTH_TOKEN"))
+        key = self._text("TWILIO_API_KEY")
+        secret, token = self._secret("TWILIO_API_SECRET", " "), self._secret("TWILIO_AUTH_TOKEN", " ")
         api_url = self._url("TWILIO_API_URL").rstrip("/") or "https://api.twilio.com"
         if account_sid and not re.fullmatch("AC[0-9a-fA-F]{32}", account_sid):
-            self._problem("TWILIO_ACCOUNT_SID", "must be AC and 32 hexadecimal digits, from Twilio's console")
+            self._problem(
+                "TWILIO_ACCOUNT_SID", "must be AC in capitals and 32 hexadecimal digits, from Twilio's console"
+            )
         if key and not re.fullmatch("SK[0-9a-fA-F]{32}", key):
-            self._problem("TWILIO_API_KEY", "must be SK and 32 hexadecimal digits, from Twilio's console")
+            self._problem("TWILIO_API_KEY", "must be SK in capitals and 32 hexadecimal digits, from Twilio's console")
         if bool(key) != bool(secret):
             self._problem("TWILIO_API_KEY", "and TWILIO_API_SECRET go together: set both or neither")
         if sender and not (re.fullmatch("MG[0-9a-fA-F]{32}", sender) or _is_e164(sender)):
-            self._problem("TWILIO_FROM", f"is neither a Messaging Service (MG...) nor a phone number; {PHONE_HINT}")
+            words = "is neither a Messaging Service (MG in capitals and 32 hexadecimal digits) nor a phone number"
+            self._problem("TWILIO_FROM", f"{words}; {PHONE_HINT}")
         if sender and sender in phones:
             self._problem("TWILIO_FROM", "stands in ONCALL_PHONE too: Twilio sends no text from a number to itself")
         given = {
@@ -341,11 +399,11 @@ class _Reader:
             "TWILIO_FROM": sender,
             "ONCALL_PHONE": phones,
         }
-        if not any((account_sid, token, key, phones)):
+        if not any((account_sid, token, key, secret, sender, phones)):
             return None
         missing = [name for name, value in given.items() if not value]
         if missing and not simulate:
-            self._problem(" and ".join(missing), f"missing: SMS needs {', '.join(given)} together")
+            self._missing(missing, f"SMS needs {', '.join(given)} together")
         return (
             None
             if missing
@@ -360,25 +418,22 @@ class _Reader:
         )
 
     def _mail(self, *, simulate: bool) -> MailServer | None:
-        host, user, password = (self._text(f"SMTP_{name}") for name in ("HOST", "USER", "PASSWORD"))
-        sender = self._text("EMAIL_FROM")
-        recipients = tuple(part.strip() for part in self._text("EMAIL_TO").split(",") if part.strip())
+        host, user, password = self._host("SMTP_HOST"), self._secret("SMTP_USER"), self._secret("SMTP_PASSWORD")
+        senders, recipients = self._mail_addresses("EMAIL_FROM"), self._mail_addresses("EMAIL_TO")
+        if len(senders) > 1:
+            self._problem("EMAIL_FROM", "must be one mail address")
         security = self._choice("SMTP_SECURITY", tuple(PORTS))
         port = self._number("SMTP_PORT", PORTS[security], 1, 65_535)
-        for name, addresses in (("EMAIL_FROM", (sender,) if sender else ()), ("EMAIL_TO", recipients)):
-            for address in addresses:
-                if not re.fullmatch(r"[^\s@,;:<>()\[\]\"\\\x00-\x1f\x7f-\uffff]+@[A-Za-z0-9.-]+", address):
-                    self._problem(name, "must hold plain addresses, as oncall@example.com, with commas between them")
         if bool(user) != bool(password):
             self._problem("SMTP_USER", "and SMTP_PASSWORD go together: set both, or neither for a server without login")
         if password and security == "none" and not _is_loopback(host):
             self._problem("SMTP_SECURITY", "none would send SMTP_PASSWORD in clear; use starttls or tls")
-        given = {"SMTP_HOST": host, "EMAIL_FROM": sender, "EMAIL_TO": recipients}
-        if not any(given.values()):
+        given = {"SMTP_HOST": host, "EMAIL_FROM": senders, "EMAIL_TO": recipients}
+        if not any((*given.values(), user, password)):
             return None
         missing = [name for name, value in given.items() if not value]
         if missing and not simulate:
-            self._problem(" and ".join(missing), f"missing: email needs {', '.join(given)} together")
+            self._missing(missing, f"email needs {', '.join(given)} together")
         return (
             None
             if missing
@@ -388,13 +443,35 @@ class _Reader:
                 user=user,
                 password=password,
                 security=security,
-                sender=sender,
+                sender=senders[0],
                 recipients=recipients,
             )
         )
 
+    def _missing(self, names: list[str], words: str) -> None:
+        self._problem(" and ".join(names), f"{'is' if len(names) == 1 else 'are'} missing: {words}")
+
+    def _host(self, name: str) -> str:
+        text = self._text(name)
+        if text and not (re.fullmatch(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", text) or _is_ip_address(text)):
+            self._problem(name, "must be a host's name alone, as smtp.example.com; the port goes into SMTP_PORT")
+        return text
+
+    def _mail_addresses(self, name: str) -> tuple[str, ...]:
+        addresses = [part.strip() for part in re.split(_BETWEEN_ADDRESSES, self._text(name)) if part.strip()]
+        for place, address in enumerate(addresses, 1):
+            if not re.fullmatch(_MAIL_ADDRESS, address):
+                which = f"address {place} of {len(addresses)} is" if len(addresses) > 1 else "is"
+                words = "no mail address; write oncall@example.com or Name <oncall@example.com>"
+                self._problem(name, f"{which} {words}, with commas between several")
+        return tuple(addresses)
+
     def _oidc_emails(self, public_url: str) -> tuple[str, ...]:
         emails = tuple(part.strip().lower() for part in self._text("OIDC_EMAILS").split(",") if part.strip())
+        for place, email in enumerate(emails, 1):
+            if not re.fullmatch(_PLAIN_ADDRESS, email):
+                words = "is no service account's address, as caller@my-project.iam.gserviceaccount.com"
+                self._problem("OIDC_EMAILS", f"address {place} {words}; write commas between several")
         if emails and not public_url:
             self._problem("PUBLIC_URL", "is missing: tokens of OIDC_EMAILS are checked against it as their audience")
         return emails
@@ -425,9 +502,12 @@ def _is_e164(number: str) -> bool:
 
 
 def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
+    return host == "localhost" or (_is_ip_address(host) and ipaddress.ip_address(host).is_loopback)
+
+
+def _is_ip_address(host: str) -> bool:
     try:
-        return ipaddress.ip_address(host).is_loopback
+        ipaddress.ip_address(host)
     except ValueError:
         return False
+    return True

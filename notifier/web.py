@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import traceback
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from http import HTTPStatus
 
 import msgspec
 from flask import Request, Response
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
+from werkzeug.exceptions import ClientDisconnected, HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import Map, Rule
 
 from notifier.auth import Callers, Refused, Unverifiable
-from notifier.core.alert import Severity
+from notifier.core.alert import Alert, Severity
 from notifier.core.incident import Incident
 from notifier.core.unreadable import unreadable_alert
 from notifier.ports import Clock, Log, StoreRefused
@@ -21,6 +24,9 @@ from notifier.relay import Deadlines, Relay, Taken
 from notifier.sources import Reading, Unreadable, read
 
 BODY_BYTES = 1_048_576
+DROPPED_BYTES = 32 * BODY_BYTES
+"""Cloud Run lets no larger request through (https://cloud.google.com/run/quotas)."""
+PIECE_BYTES = 65_536
 RETRY_AFTER_SECONDS = 10
 
 _URLS = Map(
@@ -44,12 +50,16 @@ class Web:
 
     def __call__(self, request: Request) -> Response:
         """Answer `request`. Never raises: what we did not foresee is a 500, and in the log."""
-        started = self._clock.monotonic()
+        answer = self._answered(request, self._clock.monotonic())
+        _drop_rest(request)
+        return answer
+
+    def _answered(self, request: Request, started: float) -> Response:
         try:
             endpoint, _ = _URLS.bind("").match(request.path, request.method)
             return self._endpoints[endpoint](request, started)
         except MethodNotAllowed as error:
-            allowed = ", ".join(error.valid_methods or ())
+            allowed = ", ".join(sorted(error.valid_methods or ()))
             return _error(HTTPStatus.METHOD_NOT_ALLOWED, f"expected {allowed} for this path", {"Allow": allowed})
         except NotFound:
             return _error(HTTPStatus.NOT_FOUND, "no such path; alerts go to POST /")
@@ -66,9 +76,7 @@ class Web:
             return _error(HTTPStatus.INTERNAL_SERVER_ERROR, "our own mistake; it is in the log")
 
     def _take_alerts(self, request: Request, started: float) -> Response:
-        credential = request.authorization
-        presented = (credential.token or credential.password) if credential else None
-        self._callers.admit(presented, request.args.get("auth_token"))
+        self._callers.admit(_credential(request), request.args.get("auth_token"))
         deadlines = Deadlines.of_alert(started, self._clock.monotonic())
         body = _body(request)
         if body is None:
@@ -77,35 +85,38 @@ class Web:
         try:
             reading = read(body)
         except Unreadable as refusal:
-            return self._tell_unreadable(refusal, body, deadlines)
+            return self._answer_unreadable(refusal, body, deadlines)
         if reading.ping:
             self._log.write(Severity.INFO, "a ping: {} came in, and is no alert")
-        for number, reason in enumerate(reading.unreadable):
-            part = Unreadable(reason, pubsub=reading.pubsub, message_id=reading.message_id)
-            self._tell_unreadable(part, body + b"#%d" % number, deadlines)
-        return self._answer_alerts(reading, self._relay.take_all(reading.alerts, deadlines))
+        notices = [
+            self._notice(reason, reading.message_id, body, number) for number, reason in enumerate(reading.unreadable)
+        ]
+        # The notices afterwards: they must not contend with a page for the ledger.
+        taken = self._relay.take_all(reading.alerts, deadlines) + self._relay.take_all(notices, deadlines)
+        return self._answer_alerts(reading, taken)
 
     def _answer_alerts(self, reading: Reading, taken: list[Taken]) -> Response:
-        content: dict[str, object] = {"incidents": [_shown(one.incident) for one in taken if one.incident]}
+        alerts = taken[: len(reading.alerts)]
+        content: dict[str, object] = {"incidents": [_shown(one.incident) for one in alerts if one.incident]}
         if reading.unreadable:
             content["unreadable"] = reading.unreadable
-        errors = [one.error for one in taken if one.error]
-        if not errors:
-            return _answer(HTTPStatus.OK, content)
-        if any(isinstance(error, StoreRefused) for error in errors):
-            return _answer(HTTPStatus.INTERNAL_SERVER_ERROR, {"error": "our own mistake; it is in the log", **content})
-        words = f"{len(errors)} of {len(taken)} alerts could not be stored; send them again"
-        return _answer(HTTPStatus.SERVICE_UNAVAILABLE, {"error": words, **content}, _RETRY_AFTER)
+        not_stored = [one for one in taken if one.error]
+        words = f"{len(not_stored)} of {len(taken)} alerts could not be stored; send them again"
+        return _store_failed(taken, words, content) or _answer(HTTPStatus.OK, content)
 
-    def _tell_unreadable(self, refusal: Unreadable, body: bytes, deadlines: Deadlines) -> Response:
+    def _answer_unreadable(self, refusal: Unreadable, body: bytes, deadlines: Deadlines) -> Response:
         """Tell people once that something came that we could not read, and the sender what was expected."""
-        identity = refusal.message_id or hashlib.sha256(body).hexdigest()
-        self._log.write(Severity.ERROR, f"an alert we could not read: {refusal.reason}")
-        told = self._relay.take_all([unreadable_alert(identity, refusal.reason, refusal.message_id)], deadlines)
-        if told[0].error:
-            return _error(HTTPStatus.SERVICE_UNAVAILABLE, refusal.reason, _RETRY_AFTER)
+        notice = self._notice(refusal.reason, refusal.message_id, body)
+        taken = self._relay.take_all([notice], deadlines)
         # Pub/Sub would bring a 400 back for a week.
-        return _error(HTTPStatus.OK if refusal.pubsub else HTTPStatus.BAD_REQUEST, refusal.reason)
+        status = HTTPStatus.OK if refusal.pubsub else HTTPStatus.BAD_REQUEST
+        return _store_failed(taken, refusal.reason, {}) or _error(status, refusal.reason)
+
+    def _notice(self, reason: str, message_id: str, body: bytes, number: int | None = None) -> Alert:
+        """What people are told of a body, or of alert `number` of those in it that we could not read."""
+        self._log.write(Severity.ERROR, f"an alert we could not read: {reason}")
+        identity = message_id or hashlib.sha256(body).hexdigest()
+        return unreadable_alert(identity if number is None else f"{identity} {number}", reason, message_id)
 
     def _refuse(self, refusal: Refused) -> Response:
         self._log.write(Severity.WARNING, f"a caller was refused ({refusal.status}): {refusal.words}")
@@ -116,12 +127,59 @@ class Web:
 _RETRY_AFTER = {"Retry-After": str(RETRY_AFTER_SECONDS)}
 
 
+def _credential(request: Request) -> str | None:
+    """The password or token of the Authorization header, whatever its scheme."""
+    try:
+        credential = request.authorization
+    except ValueError:  # Werkzeug's, for a "Basic" that is not ASCII
+        return None
+    return (credential.token or credential.password) if credential else None
+
+
 def _body(request: Request) -> bytes | None:
     """The body, or None when it is larger than anybody's alert; never more than the limit is read."""
-    if (request.content_length or 0) > BODY_BYTES:
+    declared = request.content_length or 0
+    if declared > BODY_BYTES:
         return None
-    body = request.stream.read(BODY_BYTES + 1)
+    body = b"".join(_pieces(request, BODY_BYTES + 1))
+    # gunicorn hands out what has come when a sender breaks off: half an alert, which is nobody's to be told of.
+    if len(body) < declared:
+        raise ClientDisconnected
     return body if len(body) <= BODY_BYTES else None
+
+
+def _drop_rest(request: Request) -> None:
+    """Read what nobody wanted to read, and keep none of it.
+
+    With a body left unread the connection breaks before the sender has our answer; so functions-framework reads it
+    after us, but all of it at once, into memory, and from anybody.
+    """
+    with suppress(ClientDisconnected):
+        deque(_pieces(request, DROPPED_BYTES), maxlen=0)
+    request.stream = io.BytesIO()
+
+
+def _pieces(request: Request, most: int) -> Iterator[bytes]:
+    """The body as it comes, at most `most` bytes of it. Raises ClientDisconnected."""
+    while most > 0:
+        try:
+            piece = request.stream.read(min(most, PIECE_BYTES))
+        except Exception as error:  # each server has its own errors for a body that is no HTTP
+            raise ClientDisconnected from error
+        if not piece:
+            return
+        most -= len(piece)
+        yield piece
+
+
+def _store_failed(taken: list[Taken], words: str, content: dict[str, object]) -> Response | None:
+    """The answer when not all of it could be stored."""
+    errors = [one.error for one in taken if one.error]
+    if not errors:
+        return None
+    if any(isinstance(error, StoreRefused) for error in errors):
+        return _answer(HTTPStatus.INTERNAL_SERVER_ERROR, {"error": "our own mistake; it is in the log", **content})
+    return _answer(HTTPStatus.SERVICE_UNAVAILABLE, {"error": words, **content}, _RETRY_AFTER)
 
 
 def _shown(incident: Incident) -> dict[str, object]:

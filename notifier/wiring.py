@@ -24,7 +24,7 @@ from notifier.core.policy import Policy, PolicyError, parse_policy
 from notifier.ports import Channel, Clock, Ids, Log, Store
 from notifier.relay import Deadlines, Relay
 from notifier.settings import MailServer, Settings, TwilioAccount, settings_from_environment
-from notifier.sources import read
+from notifier.sources import Unreadable, read
 from notifier.stores.sqlite import SqliteStore
 from notifier.web import Web
 
@@ -80,8 +80,10 @@ class App(msgspec.Struct, frozen=True):
         Raises sources.Unreadable, StoreError.
         """
         started = self.clock.monotonic()
-        (alert,) = read(body).alerts
-        return self.relay.take(alert, Deadlines.of_alert(started, started))
+        alerts = read(body).alerts
+        if len(alerts) != 1:
+            raise Unreadable(f"expected one alert, got {len(alerts)}")
+        return self.relay.take(alerts[0], Deadlines.of_alert(started, started))
 
 
 @cache

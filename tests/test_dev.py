@@ -1,0 +1,126 @@
+"""./dev run, as somebody runs it who has just cloned the repository."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.builders import ROOT
+from tests.end_to_end.processes import free_port
+
+NOT_COPIED = shutil.ignore_patterns(
+    ".venv", ".git", ".dev", ".cache", ".env.yaml", "__pycache__", ".*_cache", "*.sqlite"
+)
+
+
+class Run(NamedTuple):
+    """What ./dev run printed until it stayed up, and where it listens."""
+
+    output: str
+    url: str
+
+
+def start(folder: Path, *arguments: str, **environment: str) -> tuple[subprocess.Popen[str], int]:
+    port = free_port()
+    plain = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "TMPDIR")}
+    process = subprocess.Popen(
+        [sys.executable, "dev", "run", *arguments],
+        cwd=folder,
+        env={**plain, "PORT": str(port), **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    return process, port
+
+
+def stop(process: subprocess.Popen[str]) -> None:
+    """End it as Ctrl-C does."""
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+    assert process.returncode == 0
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tree as it is, with the installed environment."""
+    folder = tmp_path_factory.mktemp("clone") / "notifier"
+    shutil.copytree(ROOT, folder, ignore=NOT_COPIED)
+    (folder / ".venv").symlink_to(ROOT / ".venv")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(clone: Path) -> Iterator[Run]:
+    process, port = start(clone)
+    assert process.stdout
+    lines: list[str] = []
+    for line in process.stdout:
+        lines.append(line)
+        if "curl -u" in line:
+            break
+    yield Run("".join(lines), f"http://127.0.0.1:{port}")
+    stop(process)
+
+
+@pytest.mark.parametrize("channel", ["slack", "discord", "email", "sms"])
+def test_it_shows_what_each_channel_would_get(run: Run, channel: str) -> None:
+    assert f"SIMULATE=1: {channel} would send this" in run.output
+
+
+def test_it_shows_the_log_and_the_answer(run: Run) -> None:
+    assert "CRITICAL opened as critical: Database unreachable" in run.output
+    assert '"opened/sms/0/1": "sent"' in run.output
+
+
+def test_it_stays_up_and_the_curl_it_prints_works(run: Run) -> None:
+    (line,) = [line for line in run.output.splitlines() if "curl -u" in line]
+    answer = subprocess.run(["bash", "-c", line.replace("curl", "curl -s")], capture_output=True, text=True, check=True)
+    assert '"severity":"error"' in answer.stdout
+
+
+def test_it_shows_no_phone_number_in_full(run: Run) -> None:
+    assert "To: +1555*****" in run.output
+
+
+def test_a_port_in_use_is_said_with_what_to_do(clone: Path, run: Run) -> None:
+    process, _ = start(clone, PORT=run.url.rpartition(":")[2])
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "takes another" in output
+
+
+def test_bad_settings_are_told_at_once_and_nothing_stays_up(clone: Path) -> None:
+    process, _ = start(clone, ONCALL_PHONE="0123", SLACK_WEBHOOK_URL="ftp://x")
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "ONCALL_PHONE" in output
+    assert "SLACK_WEBHOOK_URL" in output
+
+
+@pytest.mark.emulator
+def test_it_runs_on_firestores_emulator(clone: Path, firestore_emulator: str) -> None:
+    process, _ = start(clone, "--firestore", FIRESTORE_EMULATOR_HOST=firestore_emulator)
+    assert process.stdout
+    output = ""
+    for line in process.stdout:
+        output += line
+        if "curl -u" in line:
+            break
+    stop(process)
+    assert "state in Firestore" in output
+    assert '"opened/sms/0/1": "sent"' in output
+
+
+def test_an_unknown_command_shows_the_help() -> None:
+    shown = subprocess.run([sys.executable, ROOT / "dev", "fly"], capture_output=True, text=True, check=False)
+    assert shown.returncode == 2
+    assert "./dev test" in shown.stdout
