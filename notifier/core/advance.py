@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
+
+import msgspec
 
 from notifier.core.answering import closed
 from notifier.core.events import Alerted, Claim, Decision, Event, State
@@ -10,6 +12,9 @@ from notifier.core.opening import opened
 from notifier.core.policy import Policy
 from notifier.core.settling import settled
 from notifier.core.unreadable import unreadable
+
+AHEAD = timedelta(hours=1)
+"""How far in the future a sender's start may lie and still be taken for a wrong clock."""
 
 
 def advance(state: State, event: Event, policy: Policy, now: datetime, claim: Claim) -> Decision:
@@ -23,6 +28,9 @@ def advance(state: State, event: Event, policy: Policy, now: datetime, claim: Cl
     alert = event.alert
     if alert.unreadable:
         return unreadable(state, alert, policy, now, claim)
+    if alert.started_at and alert.started_at > now + AHEAD:
+        # Kept, every true opening after its resolve would seem older than this one, and be ignored as late.
+        alert = msgspec.structs.replace(alert, started_at=None)
     if alert.closed and not alert.test:
         return closed(state, alert, policy, now, claim)
     return opened(state, alert, policy, now, claim)

@@ -140,6 +140,13 @@ def test_an_open_after_its_resolve_begins_a_new_generation_unless_it_is_late(
     assert known(decision).state is (IncidentState.OPEN if generation == 2 else IncidentState.RESOLVED)
 
 
+@pytest.mark.parametrize(("hours", "kept"), [(1, True), (1.01, False), (24 * 365, False)])
+def test_a_start_far_in_the_future_is_no_start(hours: float, *, kept: bool) -> None:
+    """Else every opening after the resolve would be older than it, and nobody told."""
+    started_at = NOON + timedelta(hours=hours)
+    assert (known(opened(an_alert(started_at=started_at))).started_at == started_at) is kept
+
+
 def test_a_new_generation_has_a_ref_of_its_own() -> None:
     before = resolved_at(None)
     after = known(decide(Alerted(an_alert()), before, claim=a_claim(claim_id="other")))  # type: ignore[arg-type]
