@@ -1,0 +1,146 @@
+"""A pager for tests: the real web, relay and SQLite store; channels and log that only remember."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from flask import Request, Response
+from werkzeug.datastructures import Headers
+from werkzeug.test import EnvironBuilder
+
+from notifier.auth import Callers
+from notifier.core.alert import Severity
+from notifier.core.message import Message
+from notifier.core.outcome import Outcome, Result
+from notifier.core.policy import parse_policy
+from notifier.ports import Store
+from notifier.relay import Relay
+from notifier.stores.sqlite import SqliteStore
+from notifier.web import Web
+from notifier.wiring import RandomIds
+
+ROOT = Path(__file__).parents[2]
+TOKEN = "made-up-token-of-the-tests"
+POLICY = parse_policy((ROOT / "policy.toml").read_text("utf-8"))
+NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
+FREE = ["discord", "email", "slack"]
+
+
+def sample(name: str) -> bytes:
+    """One of the recorded alerts."""
+    return (ROOT / "tests" / "fixtures" / "alerts" / f"{name}.json").read_bytes()
+
+
+class TurnableClock:
+    """Wall time only moves when it is turned; deadlines are real, as the store's are."""
+
+    def __init__(self) -> None:
+        self.time = NOON
+
+    def now(self) -> datetime:
+        return self.time
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def turn(self, by: timedelta) -> None:
+        self.time += by
+
+
+class VirtualClock(TurnableClock):
+    """Nothing in it moves by itself."""
+
+    def monotonic(self) -> float:
+        return (self.time - NOON).total_seconds()
+
+
+class MemoryLog:
+    """Remembers what was written."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[Severity, str, dict[str, object]]] = []
+
+    def write(self, severity: Severity, message: str, **fields: object) -> None:
+        self.lines.append((severity, message, fields))
+
+    def __str__(self) -> str:
+        return "\n".join(f"{severity.name} {message} {fields}" for severity, message, fields in self.lines)
+
+
+class RecordingChannel:
+    """Remembers what it was told."""
+
+    def __init__(self, name: str, sent: list[tuple[str, Message]]) -> None:
+        self.name = name
+        self._sent = sent
+
+    def send(self, message: Message, deadline: float) -> Outcome:
+        self._sent.append((self.name, message))
+        return Outcome(Result.SENT)
+
+    def preview(self, message: Message) -> str:
+        return message.headline
+
+
+class Pager:
+    """One instance, with what it sent and logged."""
+
+    def __init__(self, file: Path, *, store: Store | None = None, callers: Callers | None = None) -> None:
+        self.file = file
+        self.clock = TurnableClock()
+        self.log = MemoryLog()
+        self.sent: list[tuple[str, Message]] = []
+        self.sqlite = SqliteStore(file)
+        channels = {name: RecordingChannel(name, self.sent) for name in (*FREE, "sms")}
+        self.relay = Relay(
+            policy=POLICY.deployed({"log", *channels}, 1),
+            store=store or self.sqlite,
+            channels=channels,
+            clock=self.clock,
+            ids=RandomIds(),
+            log=self.log,
+            lease=timedelta(seconds=30),
+        )
+        token_only = Callers(webhook_token=TOKEN, oidc_emails=(), audience="", clock=self.clock)
+        self.web = Web(relay=self.relay, callers=callers or token_only, clock=self.clock, log=self.log)
+
+    def call(self, method: str, path: str, *, token: str | None = TOKEN, **environ: Any) -> Response:
+        """One request. `token`: shown as the basic-auth password."""
+        headers: dict[str, str] = {"Authorization": basic("cloud-monitoring", token)} if token is not None else {}
+        headers |= environ.pop("headers", {})
+        request = Request(EnvironBuilder(path=path, method=method, headers=Headers(headers), **environ).get_environ())
+        return self.web(request)
+
+    def post(self, content: object, **options: Any) -> Response:
+        """POST / with `content`: bytes as they are, anything else as JSON."""
+        body = content if isinstance(content, bytes) else json.dumps(content).encode()
+        return self.call("POST", "/", data=body, **options)
+
+    @property
+    def told(self) -> list[str]:
+        """The channels that were told something, in alphabetical order."""
+        return sorted(name for name, _ in self.sent)
+
+
+def basic(user: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+def content(answer: Response) -> Any:
+    """The answer's JSON."""
+    assert answer.content_type == "application/json"
+    return msgspec.json.decode(answer.get_data())
+
+
+def push(data: bytes, message_id: str = "9000000000000002") -> dict[str, object]:
+    """A Pub/Sub push around `data`."""
+    return {
+        "message": {"data": base64.b64encode(data).decode(), "messageId": message_id},
+        "subscription": "projects/p/s",
+    }
