@@ -1,4 +1,4 @@
-"""The log: one line a call on standard output, where Google's Cloud Logging or a person reads it."""
+"""The log: one entry a call on standard output, where Google's Cloud Logging or a person reads it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class StreamLog:
         self._lock = threading.Lock()
 
     def write(self, severity: Severity, message: str, **fields: object) -> None:
-        """Write one line.
+        """Write one line; as text, a field of several lines stands below it, behind bars.
 
         As JSON, `severity` is one of Google's names and the fields stand flat beside `message`
         (https://cloud.google.com/logging/docs/structured-logging).
@@ -62,10 +62,15 @@ def _json(severity: Severity, message: str, fields: Mapping[str, object]) -> str
 
 def _text(severity: Severity, message: str, fields: Mapping[str, object]) -> str:
     words = [f"{severity.name:<8} {plain(message)}"]
+    below: list[str] = []
     for name, value in fields.items():
         shown = plain(value)
-        words.append(f"{name}={shown if _is_word(shown) else json.dumps(shown, ensure_ascii=False)}")
-    return _UNSAFE.sub(lambda found: repr(found[0])[1:-1], " ".join(words))
+        if isinstance(shown, str) and "\n" in shown:
+            # Behind bars, so that no line of an alert can pass for one of ours.
+            below += [f"         | {line}" for line in shown.rstrip("\n").split("\n")]
+        else:
+            words.append(f"{name}={shown if _is_word(shown) else json.dumps(shown, ensure_ascii=False)}")
+    return "\n".join(_UNSAFE.sub(lambda found: repr(found[0])[1:-1], line) for line in (" ".join(words), *below))
 
 
 def _is_word(value: object) -> bool:

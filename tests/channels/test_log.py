@@ -120,11 +120,18 @@ def test_long_strings_and_lists_are_cut() -> None:
 
 
 @pytest.mark.parametrize("hostile", ["a\nb", "a\r\nb", "a\u2028b", "a\x1b[2Jb", "a\u202eb", "a\x85b", "a\ud800b"])
-def test_a_call_is_one_printable_line_as_text(hostile: str) -> None:
-    text = shown(hostile, field=hostile, **{"na\nme": 1})
+def test_text_is_printable_and_no_line_of_it_can_pass_for_an_entry(hostile: str) -> None:
+    text = shown(hostile, field=f"first{hostile}", **{"na\nme": 1})
     assert text.endswith("\n")
-    assert len(text.splitlines()) == 1
-    assert text[:-1].isprintable()
+    first, *below = text.splitlines()
+    assert all(line.startswith("         | ") for line in below)
+    assert all(line.isprintable() for line in (first, *below))
+
+
+def test_a_field_of_several_lines_stands_below_its_entry_as_text() -> None:
+    assert shown("sent it", channel="slack", preview="{\n  1\n}\n", ref="7F3K") == (
+        "ERROR    sent it channel=slack ref=7F3K\n         | {\n         |   1\n         | }\n"
+    )
 
 
 def test_text_is_plain_and_readable() -> None:
