@@ -49,6 +49,10 @@ class Clock(Protocol):
         """Seconds that never go back; deadlines are counted in them."""
         ...
 
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        ...
+
 
 class Ids(Protocol):
     """The only source of randomness."""

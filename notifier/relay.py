@@ -7,6 +7,7 @@ and nothing runs after the answer was given.
 from __future__ import annotations
 
 import traceback
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
@@ -28,6 +29,14 @@ ALERTS_AT_ONCE = 8
 """Of one body. Each holds a thread and up to five sends."""
 GRACE = 0.25
 """Seconds a send may come back late: it has stopped writing by its deadline, and its thread is on the way."""
+
+CONFLICT_PAUSE_SECONDS = 0.1
+CONFLICT_PAUSE_MOST_SECONDS = 0.4
+"""At most, before what somebody else changed is read again; a random part of it, doubled at each conflict.
+
+Without it, of many requests that want one of the last slots each round lets one through, and the others' failing
+commits queue up in the store. With it most of them find the slots taken when they read again.
+"""
 
 CLAIM_SECONDS = 4.0
 SEND_SECONDS = 7.5
@@ -66,6 +75,12 @@ def at_once(tasks: Sequence[Callable[[], Outcome]], seconds: float) -> list[Outc
     wait(futures, timeout=max(seconds, 0))
     pool.shutdown(wait=False)
     return [future.result() if future.done() else None for future in futures]
+
+
+def _pause(claim_id: str, conflicts: int) -> float:
+    """Seconds to wait after so many conflicts: random, as the claim id is, and so another for each request."""
+    most = min(CONFLICT_PAUSE_SECONDS * (1 << min(conflicts - 1, 10)), CONFLICT_PAUSE_MOST_SECONDS)
+    return most * zlib.crc32(f"{claim_id} {conflicts}".encode()) / 2**32
 
 
 class Relay:
@@ -163,6 +178,7 @@ class Relay:
 
         Raises StoreError past `by`.
         """
+        conflicts = 0
         while True:
             seen = seen or self._store.gather(key, by)
             now = self._clock.now()
@@ -174,7 +190,8 @@ class Relay:
                 try:
                     seen = self._store.commit(seen, by, incident=incident, ledger=ledger)
                 except Conflict:
-                    seen = None
+                    seen, conflicts = None, conflicts + 1
+                    self._clock.sleep(_pause(claim_id, conflicts))
                     continue
             self._tell_log(decision)
             return seen, decision

@@ -59,6 +59,9 @@ class SystemClock:
     def monotonic(self) -> float:
         return time.monotonic()
 
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
 
 class RandomIds:
     """From the operating system: two instances never make the same."""

@@ -33,6 +33,9 @@ class VirtualClock:
     def monotonic(self) -> float:
         return self._began + self._passed.total_seconds()
 
+    def sleep(self, seconds: float) -> None:
+        self.pass_time(seconds=seconds)
+
     def pass_time(self, **length: float) -> None:
         self._passed += timedelta(**length)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import requests
 
 from tests.builders import ROOT
 from tests.end_to_end.processes import free_port
@@ -42,9 +43,9 @@ def start(folder: Path, *arguments: str, **environment: str) -> tuple[subprocess
     return process, port
 
 
-def stop(process: subprocess.Popen[str]) -> None:
-    """End it as Ctrl-C does."""
-    process.send_signal(signal.SIGINT)
+def stop(process: subprocess.Popen[str], how: signal.Signals = signal.SIGINT) -> None:
+    """End it as Ctrl-C does, or `kill`."""
+    process.send_signal(how)
     process.communicate(timeout=20)
     assert process.returncode == 0
 
@@ -118,6 +119,17 @@ def test_it_runs_on_firestores_emulator(clone: Path, firestore_emulator: str) ->
     stop(process)
     assert "state in Firestore" in output
     assert '"opened/sms/0/1": "sent"' in output
+
+
+def test_what_it_started_ends_with_it(clone: Path) -> None:
+    process, port = start(clone)
+    assert process.stdout
+    for line in process.stdout:
+        if "curl -u" in line:
+            break
+    stop(process, signal.SIGTERM)
+    with pytest.raises(requests.ConnectionError):
+        requests.get(f"http://127.0.0.1:{port}/health", timeout=5)
 
 
 def test_an_unknown_command_shows_the_help() -> None:

@@ -16,7 +16,7 @@ from notifier.core.ledger import Ledger
 from notifier.core.outcome import Outcome, Result
 from notifier.core.unreadable import unreadable_alert
 from notifier.ports import Conflict, Gathered, StoreDown, StoreRefused
-from notifier.relay import Deadlines, at_once
+from notifier.relay import Deadlines, _pause, at_once
 from notifier.stores.sqlite import SqliteStore
 from tests.builders import SHIPPED, an_alert
 from tests.instances import SENT, Instance, VirtualClock
@@ -210,6 +210,23 @@ def test_the_same_alert_on_two_instances_at_once_is_told_once(tmp_path: Path) ->
     assert len(one.texts) + len(other.texts) == 1
     assert len(one.channels["slack"].told) + len(other.channels["slack"].told) == 1
     store.close()
+
+
+def test_after_a_conflict_it_waits_a_moment_that_no_other_request_waits(instance: Instance) -> None:
+    """Else the same requests meet again at the next round, and each round lets one through."""
+    conflicts = iter(range(6))
+
+    def conflict(name: str) -> None:
+        if name == "commit" and next(conflicts, None) is not None:
+            raise Conflict("somebody else wrote first")
+
+    began = instance.clock.monotonic()
+    instance.store.before = conflict
+    take(instance, an_alert("info"))
+    assert 0 < instance.clock.monotonic() - began < 0.1 + 0.2 + 4 * 0.4
+    first, other = (_pause(claim, 1) for claim in ("one", "other"))
+    assert first != other
+    assert max(_pause("one", conflicts) for conflicts in range(1, 50)) <= 0.4
 
 
 def test_a_busy_channel_is_tried_once_more_in_the_same_request(instance: Instance) -> None:

@@ -38,6 +38,9 @@ class StoppedClock:
     def monotonic(self) -> float:
         return time.monotonic()
 
+    def sleep(self, seconds: float) -> None:
+        """Not asked of it."""
+
 
 def make_email(port: int = 25, **changes: Any) -> Email:
     settings: dict[str, Any] = {

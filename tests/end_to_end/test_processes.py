@@ -129,6 +129,9 @@ def test_four_processes_under_200_posts_send_exactly_the_cap(firestore_emulator:
             "FIRESTORE_PREFIX": uuid4().hex,
         }
         functions = [stack.enter_context(function(settings, tmp_path / f"log{n}")) for n in range(4)]
+        for number, one in enumerate(functions * 5):
+            # A Java program begins slowly: on a cold emulator the first wave would time out, and prove nothing.
+            one.post(cloud_monitoring(f"0.warm{number}", "Warning"))
         pool = stack.enter_context(ThreadPoolExecutor(200))
         answers = list(
             pool.map(
@@ -137,11 +140,8 @@ def test_four_processes_under_200_posts_send_exactly_the_cap(firestore_emulator:
             )
         )
         assert len(taken.texts) == 5
-        assert {answer.status_code for answer in answers} <= {200, 503}
-        stored = [answer.json()["incidents"][0]["deliveries"] for answer in answers if answer.status_code == 200]
-        pages = Counter(deliveries["opened/sms/0/1"] for deliveries in stored)
-        assert pages["sent"] == 5
-        assert pages["capped"] == len(stored) - 5
-        notices = [post for post in taken.slack if post["text"].startswith("SMS rate cap (5/hr) hit")]
-        assert len(notices) >= 1
+        assert {answer.status_code for answer in answers} == {200}
+        pages = Counter(answer.json()["incidents"][0]["deliveries"]["opened/sms/0/1"] for answer in answers)
+        assert pages == {"sent": 5, "capped": 195}
+        assert sum(post["text"].startswith("SMS rate cap (5/hr) hit") for post in taken.slack) == 195
         assert any("SMS rate cap (5/hr) hit" in one.log for one in functions)

@@ -49,6 +49,9 @@ class TurnableClock:
     def monotonic(self) -> float:
         return time.monotonic()
 
+    def sleep(self, seconds: float) -> None:
+        self.turn(timedelta(seconds=seconds))
+
     def turn(self, by: timedelta) -> None:
         self.time += by
 
