@@ -23,10 +23,15 @@ from notifier.core.incident import Incident
 from notifier.core.message import message_of
 from notifier.core.outcome import Outcome, Result
 from notifier.core.policy import Policy
-from notifier.ports import Channel, Clock, Conflict, Gathered, Ids, Log, Store, StoreError, StoreRefused
+from notifier.ports import Channel, Clock, Conflict, Gathered, Ids, Log, Store, StoreDown, StoreError, StoreRefused
 
-ALERTS_AT_ONCE = 8
-"""Of one body. Each holds a thread and up to five sends."""
+ALERTS_AT_ONCE = 32
+"""Of one body. Each holds a thread and up to five sends; one channel that hangs holds it for the whole request."""
+STORED_AT_ONCE = 8
+STORE_ONLY_SECONDS = 1.0
+"""What is left of the time to claim for alerts whose turn has not come: they are stored as owed, and not sent here."""
+LOOK_AGAIN_SECONDS = 1.5
+"""For a commit whose answer did not come: has it landed?"""
 GRACE = 0.25
 """Seconds a send may come back late: it has stopped writing by its deadline, and its thread is on the way."""
 
@@ -83,6 +88,16 @@ def _pause(claim_id: str, conflicts: int) -> float:
     return most * zlib.crc32(f"{claim_id} {conflicts}".encode()) / 2**32
 
 
+def _about(incident: Incident, *, whole: bool) -> dict[str, object]:
+    """What a log entry says of its incident; `whole`: enough to act on for somebody who has only the log."""
+    about: dict[str, object] = {"ref": incident.ref, "incident": incident.key, "state": incident.state}
+    if whole:
+        labels = {label.name: label.value for label in incident.labels}
+        about |= {"source": incident.source, "sender_id": incident.incident_id, "text": incident.text}
+        about |= {"url": incident.url, "labels": labels}
+    return about
+
+
 class Relay:
     """Takes events along the road. One for all requests of an instance; holds no state of its own."""
 
@@ -96,7 +111,7 @@ class Relay:
         ids: Ids,
         log: Log,
         lease: timedelta,
-        at_once: Callable[[Sequence[Callable[[], Outcome]], float], list[Outcome | None]] = at_once,
+        run_all: Callable[[Sequence[Callable[[], Outcome]], float], list[Outcome | None]] = at_once,
     ) -> None:
         self._policy = policy
         self._store = store
@@ -105,30 +120,41 @@ class Relay:
         self._ids = ids
         self._log = log
         self._lease = lease
-        self._at_once = at_once
+        self._run_all = run_all
 
     def take_all(self, alerts: Sequence[Alert], deadlines: Deadlines) -> list[Taken]:
-        """Take every alert of a body, critical first, some at a time; alerts of one incident stay in their order."""
+        """Take every alert of a body, critical first, some at a time; alerts of one incident stay in their order.
+
+        However long their channels hang, all are stored: those whose turn to be sent did not come are left to the tick.
+        """
         by_incident: dict[str, list[int]] = {}
         for place in sorted(range(len(alerts)), key=lambda place: self._urgency(alerts[place])):
             by_incident.setdefault(key_of(alerts[place], ""), []).append(place)
         taken: dict[int, Taken] = {}
 
-        def take_in_order(places: list[int]) -> None:
+        def take_in_order(places: list[int], deadlines: Deadlines) -> None:
             for place in sorted(places):
                 taken[place] = self._taken(alerts[place], deadlines)
 
         if len(by_incident) == 1:
-            take_in_order(next(iter(by_incident.values())))
-        else:
-            with ThreadPoolExecutor(max_workers=ALERTS_AT_ONCE) as pool:
-                list(pool.map(take_in_order, by_incident.values()))
+            take_in_order(next(iter(by_incident.values())), deadlines)
+            return [taken[place] for place in range(len(alerts))]
+        with ThreadPoolExecutor(ALERTS_AT_ONCE) as pool, ThreadPoolExecutor(STORED_AT_ONCE) as storing:
+            begun = {pool.submit(take_in_order, places, deadlines): places for places in by_incident.values()}
+            wait(begun, timeout=deadlines.claim_by - STORE_ONLY_SECONDS - self._clock.monotonic())
+            past = self._clock.monotonic() - 1  # nothing is claimed past the time to send
+            store_only = msgspec.structs.replace(deadlines, send_by=past)
+            # `cancel` succeeds only where nothing has begun.
+            left = [storing.submit(take_in_order, places, store_only) for one, places in begun.items() if one.cancel()]
+            for future in (*begun, *left):
+                if not future.cancelled():
+                    future.result()
         return [taken[place] for place in range(len(alerts))]
 
     def take(self, alert: Alert, deadlines: Deadlines) -> Incident:
         """Take one alert all the way: durable, told to whom it is owed, and recorded.
 
-        Raises StoreError when it could not be made durable; then nothing was sent.
+        Raises StoreError when nobody can tell whether it is durable, or it certainly is not; then nothing was sent.
         """
         claim_id = self._ids.claim()
         key = key_of(alert, claim_id)
@@ -178,36 +204,46 @@ class Relay:
 
         Raises StoreError past `by`.
         """
+        look_until = min(by + LOOK_AGAIN_SECONDS, deadlines.send_by)
         conflicts = 0
+        unsure: Decision | None = None
         while True:
             seen = seen or self._store.gather(key, by)
             now = self._clock.now()
             claim = Claim(id=claim_id, lease_until=now + self._lease, send_until=self._wall(deadlines.send_by, now))
-            decision = advance(State(seen.incident, seen.ledger), event, self._policy, now, claim)
+            decision = advance(State(key, seen.incident, seen.ledger), event, self._policy, now, claim)
             incident = None if decision.incident == seen.incident else decision.incident
             ledger = None if decision.ledger == seen.ledger else decision.ledger
-            if incident is not None or ledger is not None:
-                try:
-                    seen = self._store.commit(seen, by, incident=incident, ledger=ledger)
-                except Conflict:
-                    seen, conflicts = None, conflicts + 1
-                    self._clock.sleep(_pause(claim_id, conflicts))
-                    continue
-            self._tell_log(decision)
-            return seen, decision
+            if incident is None and ledger is None:
+                # What we hold without having written it now, the commit before has written: its reasons are ours.
+                self._tell_log(unsure if unsure and decision.send else decision)
+                return seen, decision
+            try:
+                after = self._store.commit(seen, by, incident=incident, ledger=ledger)
+            except Conflict:
+                seen, unsure, conflicts = None, decision, conflicts + 1
+                self._clock.sleep(_pause(claim_id, conflicts))
+            except StoreDown:
+                # It may have landed: looked for once, a little beyond its time, while there is time to send.
+                if by >= look_until:
+                    raise
+                seen, unsure, by = None, decision, look_until
+            else:
+                self._tell_log(decision)
+                return after, decision
 
     def _wall(self, moment: float, now: datetime) -> datetime:
         return now + timedelta(seconds=moment - self._clock.monotonic())
 
     def _tell_log(self, decision: Decision) -> None:
         incident = decision.incident
-        about = {} if incident is None else {"ref": incident.ref, "incident": incident.key, "state": incident.state}
         for note in decision.notes:
+            about = {} if incident is None else _about(incident, whole=note.begins)
             self._log.write(note.severity, note.text, **about)
 
     def _send(self, incident: Incident, keys: Sequence[str], deadlines: Deadlines) -> tuple[Attempt, ...]:
         left = deadlines.send_by - self._clock.monotonic() + GRACE
-        outcomes = self._at_once([partial(self._send_one, incident, key, deadlines.send_by) for key in keys], left)
+        outcomes = self._run_all([partial(self._send_one, incident, key, deadlines.send_by) for key in keys], left)
         return tuple(
             Attempt(
                 delivery=key,

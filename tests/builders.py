@@ -7,6 +7,7 @@ from pathlib import Path
 
 from notifier.core.advance import advance
 from notifier.core.alert import Alert
+from notifier.core.beginning import key_of
 from notifier.core.events import Alerted, Attempt, Claim, Decision, Settled, State
 from notifier.core.incident import Delivery, Incident
 from notifier.core.ledger import Ledger
@@ -41,7 +42,8 @@ def decide(
     claim: Claim | None = None,
 ) -> Decision:
     """`advance`, with the usual for what is not said."""
-    return advance(State(incident, ledger or Ledger()), event, policy, now, claim or a_claim(now))
+    key = incident.key if incident else key_of(event.alert, "request") if isinstance(event, Alerted) else ""
+    return advance(State(key, incident, ledger or Ledger()), event, policy, now, claim or a_claim(now))
 
 
 def opened(alert: Alert | None = None, *, now: datetime = NOON, policy: Policy = POLICY) -> Decision:

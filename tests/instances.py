@@ -60,6 +60,7 @@ class RecordingChannel:
     def __init__(self, name: str) -> None:
         self.name = name
         self.told: list[Message] = []
+        self.deadlines: list[float] = []
         self.ends: list[Outcome] = []
         self.on_send: Callable[[Message], None] = lambda _: None
         self._lock = Lock()
@@ -67,6 +68,7 @@ class RecordingChannel:
     def send(self, message: Message, deadline: float) -> Outcome:
         with self._lock:
             self.told.append(message)
+            self.deadlines.append(deadline)
             outcome = self.ends.pop(0) if self.ends else SENT
         self.on_send(message)
         return outcome

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from notifier.core.incident import Incident, IncidentState
 from notifier.core.ledger import Ledger
 from notifier.core.outcome import Outcome, Result
 from notifier.core.unreadable import unreadable_alert
-from notifier.ports import Conflict, Gathered, StoreDown, StoreRefused
+from notifier.ports import Conflict, Gathered, StoreDown, StoreError, StoreRefused
 from notifier.relay import Deadlines, _pause, at_once
 from notifier.stores.sqlite import SqliteStore
 from tests.builders import SHIPPED, an_alert
@@ -71,7 +72,8 @@ def test_eight_critical_alerts_make_five_texts_and_the_rest_is_said(instance: In
 
 
 def test_when_the_window_has_passed_the_sixth_text_goes_out(instance: Instance) -> None:
-    take(instance, *[an_alert(incident_id=f"db-{number}") for number in range(8)])
+    for number in range(8):
+        take(instance, an_alert(incident_id=f"db-{number}"))
     instance.clock.pass_time(seconds=3_639)
     take(instance, an_alert(incident_id="too early"))
     assert len(instance.texts) == 5
@@ -105,6 +107,28 @@ def test_nothing_is_sent_before_its_claim_is_durable(tmp_path: Path) -> None:
     store.close()
 
 
+def lose_the_first_answer(instance: Instance, error: StoreError) -> None:
+    """The first commit lands, and ends in `error`."""
+    real = instance.store.inner
+
+    class LosesFirstAnswer:
+        lost = False
+
+        def gather(self, key: str, deadline: float) -> Gathered:
+            return real.gather(key, deadline)
+
+        def commit(
+            self, seen: Gathered, deadline: float, *, incident: Incident | None = None, ledger: Ledger | None = None
+        ) -> Gathered:
+            done = real.commit(seen, deadline, incident=incident, ledger=ledger)
+            if not self.lost:
+                self.lost = True
+                raise error
+            return done
+
+    instance.store.inner = LosesFirstAnswer()
+
+
 @pytest.mark.parametrize("call", ["gather", "commit"])
 def test_a_store_that_is_down_before_the_claim_sends_nothing_and_says_so(instance: Instance, call: str) -> None:
     def down(name: str) -> None:
@@ -134,28 +158,47 @@ def test_a_store_that_goes_down_before_the_record_leaves_the_claims_and_the_answ
 
 def test_a_lost_answer_of_the_claim_sends_once(instance: Instance) -> None:
     """The commit landed and the store said conflict (or nothing): what holds our claim id is ours."""
-    real = instance.store.inner
-
-    class LosesFirstAnswer:
-        lost = False
-
-        def gather(self, key: str, deadline: float) -> Gathered:
-            return real.gather(key, deadline)
-
-        def commit(
-            self, seen: Gathered, deadline: float, *, incident: Incident | None = None, ledger: Ledger | None = None
-        ) -> Gathered:
-            done = real.commit(seen, deadline, incident=incident, ledger=ledger)
-            if not self.lost:
-                self.lost = True
-                raise Conflict("our own commit landed; its answer was lost")
-            return done
-
-    instance.store.inner = LosesFirstAnswer()
+    lose_the_first_answer(instance, Conflict("our own commit landed; its answer was lost"))
     take(instance)
     assert len(instance.texts) == 1
     assert len(instance.channels["slack"].told) == 1
     assert instance.store.calls == ["gather", "commit", "gather", "commit"]
+
+
+def test_after_a_lost_answer_the_log_still_says_what_was_decided(instance: Instance) -> None:
+    lose_the_first_answer(instance, Conflict("its answer was lost"))
+    take(instance)
+    assert "opened as critical: db is down" in instance.log.text
+
+
+def test_a_commit_that_landed_though_the_store_went_down_is_found_and_sent(instance: Instance) -> None:
+    lose_the_first_answer(instance, StoreDown("no answer in time"))
+    (incident,) = take(instance)
+    assert len(instance.texts) == 1
+    assert {delivery.state.value for delivery in incident.deliveries.values()} == {"sent"}
+
+
+def test_channels_are_given_the_deadline_of_the_sends(instance: Instance) -> None:
+    deadlines = instance.deadlines()
+    instance.relay.take(an_alert(), deadlines)
+    given = {channel.deadlines[0] for channel in instance.channels.values()}
+    assert given == {deadlines.send_by}
+
+
+def test_a_channel_that_hangs_costs_no_alert_of_the_body_its_place_in_the_store(instance: Instance) -> None:
+    release = threading.Event()
+
+    def hang(_: object) -> None:
+        release.wait(20)
+
+    instance.channels["slack"].on_send = hang
+    now = instance.clock.monotonic()
+    deadlines = Deadlines(claim_by=now + 1.5, send_by=now + 2, record_by=now + 9)
+    taken = instance.relay.take_all([an_alert("info", f"i{number}") for number in range(40)], deadlines)
+    release.set()
+    assert not [one.error for one in taken if one.error]
+    stored = Counter(one.incident.deliveries["opened/discord"].state.value for one in taken if one.incident)
+    assert stored == {"sent": 32, "pending": 8}
 
 
 def test_a_lost_answer_of_the_record_sends_nothing_again(instance: Instance) -> None:
@@ -337,7 +380,7 @@ def test_a_send_that_is_not_back_in_time_is_not_waited_for() -> None:
 
 
 def test_a_send_not_back_in_time_is_unknown(instance: Instance) -> None:
-    instance.relay._at_once = lambda tasks, _: [None for _ in tasks]
+    instance.relay._run_all = lambda tasks, _: [None for _ in tasks]
     (incident,) = take(instance, an_alert("info"))
     assert {delivery.state.value for delivery in incident.deliveries.values()} == {"unknown"}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from notifier.core.alert import Alert, Severity
-from notifier.core.beginning import new_generation
+from notifier.core.beginning import is_redelivery, new_generation, remembered
 from notifier.core.draft import Draft
 from notifier.core.events import Claim, Decision, Note, State
 from notifier.core.incident import KEEP_AFTER_END, DeliveryState, IncidentState, Kind
@@ -49,6 +49,9 @@ def closed(state: State, alert: Alert, policy: Policy, now: datetime, claim: Cla
     draft = Draft(known, state.ledger, policy, now, claim)
     if held := draft.held():
         return Decision(incident=known, ledger=state.ledger, send=held)
+    if is_redelivery(known, alert):
+        words = f"the same close again; #{known.ref} is {known.state.value}"
+        return Decision(incident=known, ledger=state.ledger, notes=(Note(Severity.INFO, words),))
     if known.state is IncidentState.RESOLVED:
         return Decision(
             incident=known,
@@ -58,6 +61,7 @@ def closed(state: State, alert: Alert, policy: Policy, now: datetime, claim: Cla
     if alert.started_at and known.started_at and alert.started_at < known.started_at:
         words = f"late: this close is of an earlier generation than #{known.ref}, which stays open"
         return Decision(incident=known, ledger=state.ledger, notes=(Note(Severity.INFO, words),))
+    draft.change(message_ids=remembered(known.message_ids, alert))
     resolve(draft, f"resolved by its sender after {duration(now - (known.started_at or known.opened_at))}")
     claim_due(draft)
     return draft.decision()

@@ -12,13 +12,13 @@ from notifier.core.ledger import Ledger
 
 def new_generation(state: State, alert: Alert, severity: Severity, now: datetime) -> Incident:
     """An incident as this alert begins it, with nothing owed yet."""
-    key = incident_key(alert.source, alert.incident_id or _words(alert))
-    generation = state.incident.generation + 1 if state.incident else 1
+    known = state.incident
+    generation = known.generation + 1 if known else 1
     return Incident(
-        key=key,
+        key=state.key,
         source=alert.source,
         incident_id=alert.incident_id,
-        ref=_ref(key, generation, state.ledger),
+        ref=_ref(state.key, generation, state.ledger),
         generation=generation,
         state=IncidentState.TEST if alert.test else IncidentState.OPEN,
         severity=severity,
@@ -31,7 +31,7 @@ def new_generation(state: State, alert: Alert, severity: Severity, now: datetime
         labels=alert.labels,
         started_at=alert.started_at,
         opened_at=now,
-        message_ids=remembered((), alert.message_id),
+        message_ids=remembered(known.message_ids if known else (), alert),
     )
 
 
@@ -45,9 +45,19 @@ def key_of(alert: Alert, request_id: str) -> str:
     return incident_key(alert.source, alert.incident_id or _words(alert))
 
 
-def remembered(message_ids: tuple[str, ...], message_id: str) -> tuple[str, ...]:
-    """The newest ids of messages that were taken in, this one among them."""
-    return (*message_ids, message_id)[-MESSAGE_IDS:] if message_id else message_ids
+def is_redelivery(known: Incident, alert: Alert) -> bool:
+    """Whether this very message was taken in before (Pub/Sub delivers at least once)."""
+    return bool(alert.message_id) and _message(alert) in known.message_ids
+
+
+def remembered(message_ids: tuple[str, ...], alert: Alert) -> tuple[str, ...]:
+    """The newest messages that were taken in, this one among them."""
+    return (*message_ids, _message(alert))[-MESSAGE_IDS:] if alert.message_id else message_ids
+
+
+def _message(alert: Alert) -> str:
+    """One message may both open and close an incident: an Alertmanager body in a Pub/Sub envelope."""
+    return f"{alert.message_id} {'closed' if alert.closed else 'open'}"
 
 
 def _words(alert: Alert) -> str:

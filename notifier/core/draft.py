@@ -43,13 +43,13 @@ class Draft:
         """Replace fields of one delivery."""
         self.put(key, msgspec.structs.replace(self.incident.deliveries[key], **fields))
 
-    def note(self, text: str, severity: Severity = Severity.INFO) -> None:
+    def note(self, text: str, severity: Severity = Severity.INFO, *, begins: bool = False) -> None:
         """Write down what happened and why: in the incident's history and in the log."""
         entry = Entry(self.now, cut(text, HISTORY_CHARACTERS))
         first, *rest = (*self.incident.history, entry)
         # The first entry says how it began; of the others the newest explain the present.
         self.change(history=(first, *rest[-(HISTORY_ENTRIES - 1) :]))
-        self._notes.append(Note(severity, text))
+        self._notes.append(Note(severity, text, begins))
 
     def held(self, attempts: tuple[Attempt, ...] = ()) -> tuple[str, ...]:
         """Deliveries this request holds and has still to send: claimed under its id, and not by one of `attempts`."""

@@ -53,6 +53,8 @@ Event = Alerted | Settled
 class State(msgspec.Struct, frozen=True):
     """What is known when an event arrives."""
 
+    key: str
+    """The incident's, whether it is known or not."""
     incident: Incident | None
     ledger: Ledger
 
@@ -62,6 +64,8 @@ class Note(msgspec.Struct, frozen=True):
 
     severity: Severity
     text: str
+    begins: bool = False
+    """Says that the incident begins: the log entry then carries all that its sender said."""
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):

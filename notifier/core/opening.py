@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from notifier.core.alert import Alert, Severity
-from notifier.core.beginning import new_generation
+from notifier.core.beginning import is_redelivery, new_generation, remembered
 from notifier.core.draft import Draft
 from notifier.core.events import Claim, Decision, Note, State
 from notifier.core.incident import KEEP_AFTER_END, Incident, IncidentState, Kind
-from notifier.core.owing import claim_due, owe, owe_route
+from notifier.core.owing import cancel_held, claim_due, owe, owe_route
 from notifier.core.policy import FREE_CHANNELS, Policy
 
 SAME_WORDS = timedelta(minutes=10)
@@ -23,12 +23,15 @@ def opened(state: State, alert: Alert, policy: Policy, now: datetime, claim: Cla
         return begin(state, alert, policy, now, claim)
     draft = Draft(known, state.ledger, policy, now, claim)
     if begun_here := draft.held():
-        # Our own commit landed, and only its answer was lost.
-        return Decision(incident=known, ledger=state.ledger, send=begun_here)
+        return _landed_before(draft, begun_here)
+    if is_redelivery(known, alert):
+        words = f"the same message again, of #{known.ref}, which is {known.state.value}; nothing is told"
+        return Decision(incident=known, ledger=state.ledger, notes=(Note(Severity.INFO, words),))
     if _is_again(known, alert, now):
         return begin(state, alert, policy, now, claim)
     severity, remark = policy.severity_of(alert.severity)
     if known.state is IncidentState.OPEN and severity > known.severity:
+        draft.change(message_ids=remembered(known.message_ids, alert))
         return _raised(draft, severity, remark)
     return Decision(incident=known, ledger=state.ledger, notes=(Note(Severity.INFO, _why_nothing(known)),))
 
@@ -38,7 +41,11 @@ def begin(state: State, alert: Alert, policy: Policy, now: datetime, claim: Clai
     severity, remark = (Severity.ERROR, "") if alert.unreadable else policy.severity_of(alert.severity)
     draft = Draft(new_generation(state, alert, severity, now), state.ledger, policy, now, claim)
     draft.change(severity_note=remark)
-    draft.note(f"opened as {severity.value}: {draft.incident.title}" + (f" ({remark})" if remark else ""), severity)
+    draft.note(
+        f"opened as {severity.value}: {draft.incident.title}" + (f" ({remark})" if remark else ""),
+        severity,
+        begins=True,
+    )
     if alert.test:
         draft.change(expire_at=now + KEEP_AFTER_END)
         configured = {channel for route in policy.routes.values() for channel in route}
@@ -51,12 +58,17 @@ def begin(state: State, alert: Alert, policy: Policy, now: datetime, claim: Clai
 
 def _is_again(known: Incident, alert: Alert, now: datetime) -> bool:
     """Whether this alert begins a new generation of an incident that is known."""
-    if alert.message_id and alert.message_id in known.message_ids:
-        return False
     if known.state is IncidentState.RESOLVED:
         # A later start is a new incident. Without both starts nobody can tell, and a page too many beats a lost one.
         return not (alert.started_at and known.started_at and alert.started_at <= known.started_at)
     return alert.one_off and not alert.incident_id and now - known.opened_at >= SAME_WORDS
+
+
+def _landed_before(draft: Draft, held: tuple[str, ...]) -> Decision:
+    """Our own commit landed and only its answer was lost: nothing is sent yet, and it is if it is still wanted."""
+    if draft.incident.state not in (IncidentState.OPEN, IncidentState.TEST):
+        cancel_held(draft, held)
+    return draft.decision()
 
 
 def _raised(draft: Draft, severity: Severity, remark: str) -> Decision:

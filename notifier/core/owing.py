@@ -78,6 +78,14 @@ def cancel_unsent(draft: Draft) -> None:
     draft.change(waiting_since=None)
 
 
+def cancel_held(draft: Draft, keys: tuple[str, ...]) -> None:
+    """What this request has claimed and certainly not sent is not needed any more: its slots are given back."""
+    for key in keys:
+        draft.update(key, state=DeliveryState.CANCELLED, due_at=None)
+        draft.ledger = draft.ledger.without_slot(slot_name(draft, key, draft.incident.generation))
+    draft.note(f"nothing was sent: {draft.incident.state.value} before the claim's answer came", Severity.WARNING)
+
+
 def slot_name(draft: Draft, key: str, generation: int) -> str:
     """The ledger's name of a delivery of this incident."""
     return f"{draft.incident.key}/{generation}/{key}"

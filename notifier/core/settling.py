@@ -47,13 +47,18 @@ def _is_news(draft: Draft, attempt: Attempt) -> bool:
 
 
 def _record_past_generation(draft: Draft, attempt: Attempt) -> None:
-    """The incident was opened anew while this was being sent: only its slot can still be put right."""
+    """The incident was opened anew while this was being sent: its slot can still be put right, and it is said."""
     if attempt.outcome.result in (Result.REJECTED, Result.RETRY):
         draft.ledger = draft.ledger.without_slot(slot_name(draft, attempt.delivery, attempt.generation))
+    words = f"{attempt.outcome.result.value} {attempt.outcome.detail}".strip()
+    words = f"{attempt.delivery} of generation {attempt.generation} ended after the next had begun: {words}"
+    if all(entry.text != words for entry in draft.incident.history):
+        draft.note(words)
 
 
 def _record(draft: Draft, attempt: Attempt, *, second_try: bool) -> None:
     key, outcome = attempt.delivery, attempt.outcome
+    draft.update(key, provider_id=outcome.provider_id)
     delivery = draft.incident.deliveries[key]
     if delivery.channel == "sms" and outcome.result in (Result.REJECTED, Result.RETRY):
         draft.ledger = draft.ledger.without_slot(slot_name(draft, key, draft.incident.generation))
@@ -64,7 +69,6 @@ def _record(draft: Draft, attempt: Attempt, *, second_try: bool) -> None:
                 state=DeliveryState.SENT,
                 due_at=None,
                 detail=outcome.detail,
-                provider_id=outcome.provider_id,
             )
             draft.note(
                 f"{_who(delivery)} told: {delivery.kind.value}" + (f" ({outcome.detail})" if outcome.detail else "")

@@ -70,7 +70,9 @@ def fit(head: str, middle: str, tail: str, max_segments: int) -> str:
     `head` and `tail` are kept whole: severity, ref and how to answer must not be lost. Typographic marks are made
     plain first where that keeps the text in GSM-7.
     """
-    head, middle, tail = (unicodedata.normalize("NFC", part).translate(_PLAIN) for part in (head, middle, tail))
+    head, middle, tail = (unicodedata.normalize("NFC", part) for part in (head, middle, tail))
+    if size_of(plain := middle.translate(_PLAIN)).encoding == "GSM-7":
+        middle = plain
     if size_of(head + middle + tail).segments <= max_segments:
         return head + middle + tail
     parts = clusters(middle)

@@ -45,6 +45,15 @@ def test_what_was_not_sent_yet_is_cancelled() -> None:
     assert after.send == ()
 
 
+def test_a_text_that_may_have_gone_out_stays_known_as_such() -> None:
+    first = opened()
+    event = settle(first, {"opened/sms/0/1": Outcome(Result.UNKNOWN, "no answer")})
+    unknown = decide(event, first.incident, first.ledger)
+    after = closed(unknown)
+    assert states(after)["opened/sms/0/1"] == "unknown"
+    assert known(after).deliveries["opened/sms/0/1"].due_at is None
+
+
 def test_a_page_the_cap_holds_back_is_cancelled() -> None:
     ledger = opened().ledger
     for number in range(4):

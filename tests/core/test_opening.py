@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import msgspec
 import pytest
 
-from notifier.core.alert import Severity
+from notifier.core.advance import advance
+from notifier.core.alert import Alert, Severity
 from notifier.core.beginning import key_of
-from notifier.core.events import Alerted
-from notifier.core.incident import IncidentState
+from notifier.core.events import Alerted, Decision, State
+from notifier.core.incident import Incident, IncidentState
+from notifier.core.ledger import Ledger
 from notifier.core.message import message_of
 from tests.builders import (
     ALL_CHANNELS,
@@ -22,10 +25,16 @@ from tests.builders import (
     known,
     opened,
     recorded,
+    settle_all,
     states,
 )
 
 FREE = {"opened/slack", "opened/discord"}
+
+
+def decide_as(key: str, alert: Alert) -> Incident:
+    """The incident that `alert` begins under `key`."""
+    return known(advance(State(key, None, Ledger()), Alerted(alert), POLICY, NOON, a_claim()))
 
 
 @pytest.mark.parametrize(
@@ -100,6 +109,18 @@ def test_what_this_claim_holds_already_is_found_after_a_conflict() -> None:
     assert (again.incident, again.ledger) == (first.incident, first.ledger)
 
 
+def test_what_this_claim_holds_is_cancelled_when_the_incident_ended_before_its_answer_came() -> None:
+    """Certainly nothing was sent yet, so nothing is, and the slot is given back."""
+    first = opened()
+    closer = a_claim(claim_id="closer")
+    closed = decide(Alerted(an_alert(closed=True)), first.incident, first.ledger, claim=closer)
+    again = decide(Alerted(an_alert()), closed.incident, closed.ledger)
+    assert again.send == ()
+    assert set(states(again).values()) == {"cancelled"}
+    assert again.ledger.taken(NOON) == 0
+    assert known(again).next_due is None
+
+
 def test_somebody_elses_claim_is_left_alone() -> None:
     first = opened()
     assert decide(Alerted(an_alert()), first.incident, first.ledger, claim=a_claim(claim_id="other")).send == ()
@@ -161,6 +182,42 @@ def test_the_same_message_again_is_no_new_generation() -> None:
     assert known(again).state is IncidentState.RESOLVED
 
 
+class TestRedelivery:
+    """Pub/Sub delivers at least once: a message that was taken in before changes nothing, however late it comes."""
+
+    def walk(self, *alerts: Alert) -> list[Decision]:
+        """Each decision, with everything it sends sent."""
+        decisions: list[Decision] = []
+        for number, alert in enumerate(alerts):
+            incident = decisions[-1].incident if decisions else None
+            ledger = decisions[-1].ledger if decisions else None
+            claim = a_claim(claim_id=f"request {number}")
+            decision = decide(Alerted(alert), incident, ledger, claim=claim)
+            sent = decide(settle_all(decision), decision.incident, decision.ledger, claim=claim)
+            decisions.append(decision if not decision.send else msgspec.structs.replace(sent, send=decision.send))
+        return decisions
+
+    def test_of_an_open_of_an_earlier_generation_is_no_third(self) -> None:
+        m1, close, m3 = an_alert(message_id="m1"), an_alert(closed=True, message_id="m2"), an_alert(message_id="m3")
+        *_, last = self.walk(m1, close, m3, an_alert(closed=True, message_id="m4"), m1)
+        assert (last.send, known(last).generation, known(last).state) == ((), 2, IncidentState.RESOLVED)
+
+    def test_of_a_close_leaves_the_next_generation_open(self) -> None:
+        close = an_alert(closed=True, message_id="m2")
+        *_, last = self.walk(an_alert(message_id="m1"), close, an_alert(message_id="m3"), close)
+        assert (last.send, known(last).state) == ((), IncidentState.OPEN)
+
+    def test_of_what_raised_it_is_no_new_generation(self) -> None:
+        raising = an_alert("critical", message_id="m2")
+        close = an_alert(closed=True, message_id="m3")
+        *_, last = self.walk(an_alert("warning", message_id="m1"), raising, close, raising)
+        assert (last.send, known(last).generation) == ((), 1)
+
+    def test_one_message_may_open_and_close(self) -> None:
+        *_, last = self.walk(an_alert(message_id="m1"), an_alert(closed=True, message_id="m1"))
+        assert known(last).state is IncidentState.RESOLVED
+
+
 @pytest.mark.parametrize(("minutes", "told"), [(9.99, False), (10, True)])
 def test_the_same_words_are_one_one_off_for_ten_minutes(minutes: float, *, told: bool) -> None:
     words = an_alert("error", "", one_off=True)
@@ -207,8 +264,29 @@ class TestTestNotification:
         alert = an_alert("", "12345", test=True, message_id="m1")
         assert key_of(alert, "request 1") == key_of(alert, "request 2")
 
+    def test_has_a_ref_of_its_own_and_the_key_it_is_stored_under(self) -> None:
+        """Else mail programs take the second test for the first."""
+        first, second = (decide_as(f"{number}" * 32, self.alert) for number in (1, 2))
+        assert first.key == "1" * 32
+        assert first.ref != second.ref
+
     def test_is_removed_from_the_store_by_itself(self) -> None:
         assert known(opened(self.alert)).expire_at == NOON + timedelta(days=14)
+
+
+def test_its_own_texts_of_the_last_hour_do_not_lengthen_a_ref() -> None:
+    first = recorded(opened())
+    closed = recorded(decide(Alerted(an_alert(closed=True)), first.incident, first.ledger))
+    again = decide(Alerted(an_alert()), closed.incident, closed.ledger, claim=a_claim(claim_id="other"))
+    assert len(known(again).ref) == 4
+
+
+def test_an_acknowledged_incident_is_not_raised() -> None:
+    acknowledged = msgspec.structs.replace(
+        known(recorded(opened(an_alert("warning")))), state=IncidentState.ACKNOWLEDGED
+    )
+    raised = decide(Alerted(an_alert("critical")), acknowledged, claim=a_claim(claim_id="other"))
+    assert (raised.send, raised.incident) == ((), acknowledged)
 
 
 def test_a_ref_in_a_text_of_the_last_hour_is_not_given_to_another_incident(monkeypatch: pytest.MonkeyPatch) -> None:

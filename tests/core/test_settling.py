@@ -194,12 +194,29 @@ class TestRecord:
         event = settle(first, {"opened/sms/0/1": Outcome(Result.REJECTED, "no such number")})
         after = decide(event, newer, first.ledger)
         assert after.ledger.taken(NOON) == 0
-        assert after.incident == newer
+        assert known(after).history[-1].text == (
+            "opened/sms/0/1 of generation 1 ended after the next had begun: rejected no such number"
+        )
+        assert decide(event, after.incident, after.ledger).incident == after.incident
+
+    @pytest.mark.parametrize("result", [Result.SENT, Result.UNKNOWN])
+    def test_for_an_earlier_generation_keeps_the_slot_of_what_may_have_gone_out(self, result: Result) -> None:
+        first = opened()
+        newer = msgspec.structs.replace(known(first), generation=2, deliveries={})
+        after = decide(settle(first, {"opened/sms/0/1": Outcome(result, "")}), newer, first.ledger)
+        assert after.ledger.taken(NOON) == 1
 
     def test_of_an_incident_that_is_gone_is_said_in_the_log(self) -> None:
         after = decide(settle_all(opened()), None, Ledger())
         assert after.incident is None
         assert "gone" in after.notes[0].text
+
+
+def test_the_provider_id_is_kept_whatever_the_end() -> None:
+    first = opened()
+    outcome = Outcome(Result.REJECTED, "30006: landline", provider_id="SM1")
+    after = decide(settle(first, {"opened/sms/0/1": outcome}), first.incident, first.ledger)
+    assert delivery(after, "opened/sms/0/1").provider_id == "SM1"
 
 
 def test_history_is_bounded_and_keeps_how_it_began() -> None:

@@ -75,6 +75,10 @@ def test_typographic_marks_do_not_cost_the_gsm_alphabet(written: str, sent: str)
     assert size_of(sent).encoding == "GSM-7"
 
 
+def test_marks_are_left_as_written_where_the_text_costs_more_anyway() -> None:
+    assert fit("", "“x” – 日本", "", 1) == "“x” – 日本"
+
+
 def test_a_family_is_not_cut_apart() -> None:
     family = "👩\u200d👩\u200d👧"
     text = fit("", family * 20, "", 1)
