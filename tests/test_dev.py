@@ -99,6 +99,32 @@ def test_a_port_in_use_is_said_with_what_to_do(clone: Path, run: Run) -> None:
     assert "takes another" in output
 
 
+def test_a_port_that_is_no_number_is_said(clone: Path) -> None:
+    process, _ = start(clone, PORT="abc")
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "PORT must be a number" in output
+
+
+def test_with_real_channels_it_sends_nothing_by_itself(clone: Path, tmp_path: Path) -> None:
+    """A text costs money: only a person sends it."""
+    own = tmp_path / "real"
+    shutil.copytree(clone, own, symlinks=True, ignore=shutil.ignore_patterns(".dev"))
+    (own / ".env.yaml").write_text('WEBHOOK_TOKEN: "a-token-of-no-worth"\nSLACK_WEBHOOK_URL: "http://127.0.0.1:9/x"\n')
+    process, _ = start(own)
+    assert process.stdout
+    output = ""
+    for line in process.stdout:
+        output += line
+        if "curl -u" in line:
+            break
+    stop(process)
+    assert "channels real" in output
+    assert "no sample alert is sent" in output
+    assert "opened as" not in output
+    assert "a-token-of-no-worth" not in output
+
+
 def test_bad_settings_are_told_at_once_and_nothing_stays_up(clone: Path) -> None:
     process, _ = start(clone, ONCALL_PHONE="0123", SLACK_WEBHOOK_URL="ftp://x")
     output, _ = process.communicate(timeout=60)
