@@ -9,11 +9,16 @@ resolve("db")
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 
 from notifier.core.incident import Incident
+from notifier.core.policy import PolicyError
+from notifier.ports import StoreError
+from notifier.settings import SettingsError
+from notifier.sources import Unreadable
 
-__all__ = ["alert", "resolve"]
+__all__ = ["Incident", "PolicyError", "SettingsError", "StoreError", "Unreadable", "alert", "resolve"]
 
 
 def alert(
@@ -30,9 +35,9 @@ def alert(
     Settings come from the environment, as for the function. The call is back within 9 s. Without an `id` it is a
     one-off, which nothing can resolve.
 
-    Returns the incident as stored, with how each delivery ended.
-    Raises SettingsError, PolicyError; StoreError when it could not be stored, and then nothing was sent;
-    sources.Unreadable when it says nothing.
+    Returns the incident as stored, with how each delivery ended. The log goes to standard error.
+    Raises SettingsError, PolicyError; Unreadable when it says nothing; StoreError when nobody can tell whether it was
+    stored, and then nothing was sent: call again.
     """
     return _send(
         {"text": text, "severity": severity, "id": id, "title": title, "url": url, "labels": dict(labels or {})}
@@ -49,4 +54,4 @@ def _send(content: Mapping[str, object]) -> Incident:
     from notifier.wiring import app_from_environment  # noqa: PLC0415
 
     given = {name: value for name, value in content.items() if value}
-    return app_from_environment().take(json.dumps(given).encode())
+    return app_from_environment(sys.stderr).take(json.dumps(given).encode())

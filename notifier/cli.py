@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 import yaml
 
-from notifier.core.policy import PolicyError, parse_policy
+from notifier.core.policy import PolicyError
 from notifier.core.policy_page import policy_page
+from notifier.policy_file import read_policy
 from notifier.settings import SECRETS, SettingsError, read_env_file, read_settings
 
 
@@ -23,10 +24,7 @@ def cli() -> None:
 def policy(file: Path) -> None:
     """Print POLICY.md for a policy FILE: who is told what, in words."""
     try:
-        click.echo(policy_page(parse_policy(file.read_text("utf-8"), file.name)), nl=False)
-    except UnicodeDecodeError:
-        click.echo(f"{file.name} is not UTF-8", err=True)
-        sys.exit(2)
+        click.echo(policy_page(read_policy(str(file))), nl=False)
     except PolicyError as error:
         click.echo(error, err=True)
         sys.exit(2)
@@ -48,14 +46,15 @@ def policy(file: Path) -> None:
     help="Folder to write plain.yaml and secrets/NAME into, for deploy.sh.",
 )
 def settings(env_file: Path, extra: tuple[str, ...], split: Path) -> None:
-    """Check settings as Cloud Run will see them, and part the secrets from the rest.
+    """Check settings and policy as Cloud Run will see them, and part the secrets from the rest.
 
     Exits with 2 and every mistake when they would not do.
     """
     try:
         values = read_env_file(env_file) | _pairs(extra)
-        read_settings({**values, "K_SERVICE": "notifier"})
-    except SettingsError as error:
+        # The policy too: refused later, it would leave half a deployment behind.
+        read_policy(read_settings({**values, "K_SERVICE": "notifier"}).policy_file)
+    except (SettingsError, PolicyError) as error:
         click.echo(error, err=True)
         sys.exit(2)
     values = {name: value.strip() for name, value in values.items() if value.strip()}

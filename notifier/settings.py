@@ -139,7 +139,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     lease_seconds: int
     log_format: LogFormat
     """auto: text on a terminal, else json."""
-    on_cloud_run: bool
     warnings: tuple[str, ...]
     """What is allowed but should be read, for the start-up log."""
 
@@ -248,7 +247,6 @@ class _Reader:
             simulate=simulate,
             lease_seconds=self._number("LEASE_SECONDS", LEASE_SECONDS, LEASE_SECONDS_LEAST, 600),
             log_format=self._choice("LOG_FORMAT", get_args(LogFormat)),
-            on_cloud_run=self._on_cloud_run,
             warnings=(),
         )
         if simulate and self._on_cloud_run:

@@ -6,7 +6,7 @@ import secrets
 import time
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from pathlib import Path
+from typing import TextIO
 
 import msgspec
 
@@ -20,7 +20,8 @@ from notifier.channels.twilio import Twilio
 from notifier.channels.wire import Wire
 from notifier.core.alert import Severity
 from notifier.core.incident import Incident
-from notifier.core.policy import Policy, PolicyError, parse_policy
+from notifier.core.policy import Policy
+from notifier.policy_file import read_policy
 from notifier.ports import Channel, Clock, Ids, Log, Store
 from notifier.relay import Deadlines, Relay
 from notifier.settings import MailServer, Settings, TwilioAccount, settings_from_environment
@@ -90,22 +91,15 @@ class App(msgspec.Struct, frozen=True):
 
 
 @cache
-def app_from_environment() -> App:
+def app_from_environment(log_to: TextIO | None = None) -> App:
     """The app of this process. No network: clients are made on first use.
 
+    `log_to`: default standard output, as Cloud Run reads it.
     Raises SettingsError, PolicyError.
     """
     settings = settings_from_environment()
-    return build(settings, read_policy(settings))
-
-
-def read_policy(settings: Settings) -> Policy:
-    """The policy of POLICY_FILE, or of the policy.toml beside main.py. Raises PolicyError."""
-    file = Path(settings.policy_file) if settings.policy_file else Path(__file__).parent.parent / "policy.toml"
-    try:
-        return parse_policy(file.read_text("utf-8"), file.name)
-    except (OSError, UnicodeDecodeError) as error:
-        raise PolicyError(file.name, [f"cannot be read ({type(error).__name__}); POLICY_FILE names another"]) from None
+    log = StreamLog(settings.log_format, stream=log_to)
+    return build(settings, read_policy(settings.policy_file), log=log)
 
 
 def build(
@@ -120,8 +114,8 @@ def build(
     """Put an app together; what is given stands in for the real thing."""
     clock = clock or SystemClock()
     log = log or StreamLog(settings.log_format)
-    channels = _channels(settings, clock, log)
     phones = settings.oncall_phones or ((_SIMULATED_PHONE,) if settings.simulate else ())
+    channels = _channels(settings, phones, clock, log)
     relay = Relay(
         policy=policy.deployed({"log", *channels}, len(phones)),
         store=store or _store(settings),
@@ -141,14 +135,13 @@ def build(
     return App(Web(relay=relay, callers=callers, clock=clock, log=log), relay, clock)
 
 
-def _channels(settings: Settings, clock: Clock, log: Log) -> dict[str, Channel]:
+def _channels(settings: Settings, phones: tuple[str, ...], clock: Clock, log: Log) -> dict[str, Channel]:
     """The channels that are configured; with SIMULATE=1 all of them, and none sends."""
     simulate = settings.simulate
     slack_url = settings.slack_webhook_url or (_NOWHERE if simulate else "")
     discord_url = settings.discord_webhook_url or (_NOWHERE if simulate else "")
     mail = settings.mail or (_SIMULATED_MAIL if simulate else None)
     twilio = settings.twilio or (_SIMULATED_TWILIO if simulate else None)
-    phones = settings.oncall_phones or ((_SIMULATED_PHONE,) if simulate else ())
     wire = Wire()
     channels: dict[str, Channel] = {}
     if slack_url:

@@ -243,7 +243,7 @@ ACCEPTED = [
     ("SIMULATE=0", {"SIMULATE": "0"}, "simulate", False),
     ("LOG_FORMAT=JSON", {"LOG_FORMAT": "JSON"}, "log_format", "json"),
     ("a longer lease", {"LEASE_SECONDS": "60"}, "lease_seconds", 60),
-    ("an empty K_SERVICE", {"K_SERVICE": ""}, "on_cloud_run", False),
+    ("an empty K_SERVICE", {"K_SERVICE": ""}, "sqlite_path", "notifier.sqlite"),
 ]  # fmt: skip
 
 

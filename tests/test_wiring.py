@@ -16,11 +16,12 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from notifier.core.policy import Policy, PolicyError, parse_policy
+from notifier.policy_file import read_policy
 from notifier.settings import NAMES, read_settings
 from notifier.sources import Unreadable
 from notifier.stores.firestore import FirestoreStore
 from notifier.stores.sqlite import SqliteStore
-from notifier.wiring import App, app_from_environment, build, read_policy
+from notifier.wiring import App, app_from_environment, build
 from tests.web.pager import TOKEN, MemoryLog, basic, sample
 
 ROOT = Path(__file__).parents[1]
@@ -132,19 +133,19 @@ def test_one_alert_is_taken_from_within_and_no_more(tmp_path: Path, body: bytes)
 
 
 def test_the_policy_is_the_one_beside_main() -> None:
-    assert read_policy(read_settings({})) == POLICY
+    assert read_policy(read_settings({}).policy_file) == POLICY
 
 
 def test_another_policy_file_can_be_named(tmp_path: Path) -> None:
     file = tmp_path / "quiet.toml"
     text = (ROOT / "policy.toml").read_text("utf-8")
     file.write_text(text.replace("max_per_hour = 5", "max_per_hour = 3"), "utf-8")
-    assert read_policy(read_settings({"POLICY_FILE": str(file)})).sms.max_per_hour == 3
+    assert read_policy(read_settings({"POLICY_FILE": str(file)}).policy_file).sms.max_per_hour == 3
 
 
 BAD_POLICIES = {
     "missing": (None, "quiet.toml has mistakes:\n  - cannot be read (FileNotFoundError); POLICY_FILE names another"),
-    "no text": (b"\xff", "cannot be read (UnicodeDecodeError)"),
+    "no text": (b"\xff", "the file is not UTF-8"),
     "no TOML": (b"[routes", "not TOML: "),
     "empty": (b"", "[routes] critical: is missing"),
 }
@@ -156,7 +157,7 @@ def test_a_policy_that_cannot_be_used_is_refused(tmp_path: Path, content: bytes 
     if content is not None:
         file.write_bytes(content)
     with pytest.raises(PolicyError) as caught:
-        read_policy(read_settings({"POLICY_FILE": str(file)}))
+        read_policy(read_settings({"POLICY_FILE": str(file)}).policy_file)
     assert words in str(caught.value)
 
 

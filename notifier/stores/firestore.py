@@ -70,7 +70,7 @@ _WHAT_TO_CHECK: tuple[tuple[type[Exception], str], ...] = (
         GoogleAuthError,
         "no Google credentials: check the service account, or run `gcloud auth application-default login`",
     ),
-    (TimeoutError, "Google's credentials were not found in time: check the metadata server and the network"),
+    (TimeoutError, "no connection to Firestore could be made in time: check the network and the credentials"),
     (OSError, "cannot tell the Google project, or read the credentials: set GOOGLE_CLOUD_PROJECT"),
 )
 """The errors that mean the store is down (DESIGN.md, "When the store is down"), and what a person should look at.

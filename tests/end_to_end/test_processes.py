@@ -11,6 +11,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+import requests
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import Envelope
 
@@ -102,14 +103,16 @@ def test_a_close_is_told_where_it_was_heard_but_not_by_sms(everything: Everythin
 
 
 def test_the_text_goes_to_the_first_phone_with_severity_title_and_ref(everything: Everything) -> None:
-    text = everything.providers.texts[0]
+    ref = everything.function.post(cloud_monitoring("0.text")).json()["incidents"][0]["ref"]
+    text = everything.providers.texts[-1]
     assert (text["To"], text["From"]) == ("+15555550101", "+15005550006")
     assert text["Body"].startswith("CRITICAL: Database CPU")
-    assert "#" in text["Body"]
+    assert text["Body"].endswith(f"#{ref}")
 
 
 def test_the_log_is_json_for_cloud_logging_and_holds_no_secret(everything: Everything) -> None:
-    lines = [json.loads(line) for line in everything.function.log.splitlines() if line.startswith("{")]
+    everything.function.post(cloud_monitoring("0.log"))
+    lines = [json.loads(line) for line in everything.function.log.splitlines()]
     assert {line["severity"] for line in lines} <= {"INFO", "WARNING", "ERROR", "CRITICAL"}
     assert any(line["message"].startswith("opened as critical: Database CPU") for line in lines)
     for secret in (TOKEN, "token-of-no-worth", "+15555550101", "/slack", "/discord"):
@@ -133,12 +136,16 @@ def test_four_processes_under_200_posts_send_exactly_the_cap(firestore_emulator:
             # A Java program begins slowly: on a cold emulator the first wave would time out, and prove nothing.
             one.post(cloud_monitoring(f"0.warm{number}", "Warning"))
         pool = stack.enter_context(ThreadPoolExecutor(200))
-        answers = list(
-            pool.map(
-                lambda number: functions[number % 4].post(cloud_monitoring(f"0.storm{number}")),
-                range(200),
-            )
-        )
+
+        def post(number: int) -> requests.Response:
+            """As a real sender: a 503 is posted again."""
+            for _ in range(5):
+                answer = functions[number % 4].post(cloud_monitoring(f"0.storm{number}"))
+                if answer.status_code != 503:
+                    break
+            return answer
+
+        answers = list(pool.map(post, range(200)))
         assert len(taken.texts) == 5
         assert {answer.status_code for answer in answers} == {200}
         pages = Counter(answer.json()["incidents"][0]["deliveries"]["opened/sms/0/1"] for answer in answers)
