@@ -23,6 +23,7 @@ from notifier.core.incident import Incident
 from notifier.core.message import message_of
 from notifier.core.outcome import Outcome, Result
 from notifier.core.policy import Policy
+from notifier.core.settling import second_try_at
 from notifier.ports import Channel, Clock, Conflict, Gathered, Ids, Log, Store, StoreDown, StoreError, StoreRefused
 
 ALERTS_AT_ONCE = 32
@@ -179,10 +180,10 @@ class Relay:
         incident = decision.incident
         if incident is None:
             raise StoreRefused("nothing was decided about an alert")
-        second_try = True
-        while decision.send:
-            event = Settled(attempts=self._send(incident, decision.send, deadlines), second_try=second_try)
-            second_try = False
+        rounds = 0
+        while decision.send or (rounds == 1 and self._waits_for_second_try(incident, claim_id, deadlines)):
+            rounds += 1
+            event = Settled(attempts=self._send(incident, decision.send, deadlines), second_try=rounds == 1)
             try:
                 seen, decision = self._step(seen.key, event, claim_id, deadlines, deadlines.record_by, seen)
             except StoreError as error:
@@ -197,6 +198,19 @@ class Relay:
             incident = seen.incident or incident
         return incident
 
+    def _waits_for_second_try(self, incident: Incident, claim_id: str, deadlines: Deadlines) -> bool:
+        """Let the time pass that a provider asked for, if it is short: at once would be refused again."""
+        now = self._clock.now()
+        due_at = second_try_at(incident, self._claim(claim_id, now, deadlines))
+        if due_at is None:
+            return False
+        self._clock.sleep(max((due_at - now).total_seconds(), 0))
+        return True
+
+    def _claim(self, claim_id: str, now: datetime, deadlines: Deadlines) -> Claim:
+        left = timedelta(seconds=deadlines.send_by - self._clock.monotonic())
+        return Claim(id=claim_id, lease_until=now + self._lease, send_until=now + left)
+
     def _step(
         self, key: str, event: Event, claim_id: str, deadlines: Deadlines, by: float, seen: Gathered | None = None
     ) -> tuple[Gathered, Decision]:
@@ -210,7 +224,7 @@ class Relay:
         while True:
             seen = seen or self._store.gather(key, by)
             now = self._clock.now()
-            claim = Claim(id=claim_id, lease_until=now + self._lease, send_until=self._wall(deadlines.send_by, now))
+            claim = self._claim(claim_id, now, deadlines)
             decision = advance(State(key, seen.incident, seen.ledger), event, self._policy, now, claim)
             incident = None if decision.incident == seen.incident else decision.incident
             ledger = None if decision.ledger == seen.ledger else decision.ledger
@@ -232,9 +246,6 @@ class Relay:
                 self._tell_log(decision)
                 return after, decision
 
-    def _wall(self, moment: float, now: datetime) -> datetime:
-        return now + timedelta(seconds=moment - self._clock.monotonic())
-
     def _tell_log(self, decision: Decision) -> None:
         incident = decision.incident
         for note in decision.notes:
@@ -242,6 +253,8 @@ class Relay:
             self._log.write(note.severity, note.text, **about)
 
     def _send(self, incident: Incident, keys: Sequence[str], deadlines: Deadlines) -> tuple[Attempt, ...]:
+        if not keys:
+            return ()
         left = deadlines.send_by - self._clock.monotonic() + GRACE
         outcomes = self._run_all([partial(self._send_one, incident, key, deadlines.send_by) for key in keys], left)
         return tuple(

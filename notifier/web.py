@@ -1,21 +1,19 @@
-"""HTTP in, HTTP out: which path does what, who may, how large, and with which status."""
+"""HTTP in, HTTP out: which path does what, who may, and with which status."""
 
 from __future__ import annotations
 
 import hashlib
-import io
 import traceback
-from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
 from http import HTTPStatus
 
 import msgspec
 from flask import Request, Response
-from werkzeug.exceptions import ClientDisconnected, HTTPException, MethodNotAllowed, NotFound
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import Map, Rule
 
 from notifier.auth import Callers, Refused, Unverifiable
+from notifier.body import BODY_BYTES, Body, Late, TooLarge
 from notifier.core.alert import Alert, Severity
 from notifier.core.incident import Incident
 from notifier.core.unreadable import unreadable_alert
@@ -23,10 +21,8 @@ from notifier.ports import Clock, Log, StoreRefused
 from notifier.relay import Deadlines, Relay, Taken
 from notifier.sources import Reading, Unreadable, read
 
-BODY_BYTES = 1_048_576
-DROPPED_BYTES = 32 * BODY_BYTES
-"""Cloud Run lets no larger request through (https://cloud.google.com/run/quotas)."""
-PIECE_BYTES = 65_536
+BODY_SECONDS = 2
+"""Pub/Sub and Cloud Monitoring send the body at once; the 9 s of a request are for people to be told."""
 RETRY_AFTER_SECONDS = 10
 
 _URLS = Map(
@@ -43,21 +39,23 @@ class Web:
         self._callers = callers
         self._clock = clock
         self._log = log
-        self._endpoints: dict[str, Callable[[Request, float], Response]] = {
+        self._endpoints: dict[str, Callable[[Request, Body, float], Response]] = {
             "alerts": self._take_alerts,
-            "health": lambda _request, _started: _answer(HTTPStatus.OK, {"status": "ok"}),
+            "health": lambda _request, _body, _started: _answer(HTTPStatus.OK, {"status": "ok"}),
         }
 
     def __call__(self, request: Request) -> Response:
         """Answer `request`. Never raises: what we did not foresee is a 500, and in the log."""
-        answer = self._answered(request, self._clock.monotonic())
-        _drop_rest(request)
+        started = self._clock.monotonic()
+        body = Body(request)
+        answer = self._answered(request, body, started)
+        body.finish(answer)
         return answer
 
-    def _answered(self, request: Request, started: float) -> Response:
+    def _answered(self, request: Request, body: Body, started: float) -> Response:
         try:
             endpoint, _ = _URLS.bind("").match(request.path, request.method)
-            return self._endpoints[endpoint](request, started)
+            return self._endpoints[endpoint](request, body, started)
         except MethodNotAllowed as error:
             allowed = ", ".join(sorted(error.valid_methods or ()))
             return _error(HTTPStatus.METHOD_NOT_ALLOWED, f"expected {allowed} for this path", {"Allow": allowed})
@@ -75,21 +73,27 @@ class Web:
             )
             return _error(HTTPStatus.INTERNAL_SERVER_ERROR, "our own mistake; it is in the log")
 
-    def _take_alerts(self, request: Request, started: float) -> Response:
+    def _take_alerts(self, request: Request, body: Body, started: float) -> Response:
         self._callers.admit(_credential(request), request.args.get("auth_token"))
-        deadlines = Deadlines.of_alert(started, self._clock.monotonic())
-        body = _body(request)
-        if body is None:
+        try:
+            content = body.take(started + BODY_SECONDS - self._clock.monotonic())
+        except TooLarge:
             self._log.write(Severity.ERROR, f"a body over {BODY_BYTES} bytes was refused")
             return _error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"expected at most {BODY_BYTES} bytes")
+        except Late:
+            self._log.write(Severity.WARNING, f"a body that was not all here after {BODY_SECONDS} s was refused")
+            return _error(HTTPStatus.REQUEST_TIMEOUT, f"expected all of the body within {BODY_SECONDS} seconds")
+        # Only now: the store's time is not for the sender to use up.
+        deadlines = Deadlines.of_alert(started, self._clock.monotonic())
         try:
-            reading = read(body)
+            reading = read(content)
         except Unreadable as refusal:
-            return self._answer_unreadable(refusal, body, deadlines)
+            return self._answer_unreadable(refusal, content, deadlines)
         if reading.ping:
             self._log.write(Severity.INFO, "a ping: {} came in, and is no alert")
         notices = [
-            self._notice(reason, reading.message_id, body, number) for number, reason in enumerate(reading.unreadable)
+            self._notice(reason, reading.message_id, content, number)
+            for number, reason in enumerate(reading.unreadable)
         ]
         # The notices afterwards: they must not contend with a page for the ledger.
         taken = self._relay.take_all(reading.alerts, deadlines) + self._relay.take_all(notices, deadlines)
@@ -129,47 +133,15 @@ _RETRY_AFTER = {"Retry-After": str(RETRY_AFTER_SECONDS)}
 
 def _credential(request: Request) -> str | None:
     """The password or token of the Authorization header, whatever its scheme."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    # Werkzeug would read a token with a "=" inside as parameters.
+    if scheme.lower() == "bearer":
+        return token.strip(" \t")
     try:
         credential = request.authorization
     except ValueError:  # Werkzeug's, for a "Basic" that is not ASCII
         return None
     return (credential.token or credential.password) if credential else None
-
-
-def _body(request: Request) -> bytes | None:
-    """The body, or None when it is larger than anybody's alert; never more than the limit is read."""
-    declared = request.content_length or 0
-    if declared > BODY_BYTES:
-        return None
-    body = b"".join(_pieces(request, BODY_BYTES + 1))
-    # gunicorn hands out what has come when a sender breaks off: half an alert, which is nobody's to be told of.
-    if len(body) < declared:
-        raise ClientDisconnected
-    return body if len(body) <= BODY_BYTES else None
-
-
-def _drop_rest(request: Request) -> None:
-    """Read what nobody wanted to read, and keep none of it.
-
-    With a body left unread the connection breaks before the sender has our answer; so functions-framework reads it
-    after us, but all of it at once, into memory, and from anybody.
-    """
-    with suppress(ClientDisconnected):
-        deque(_pieces(request, DROPPED_BYTES), maxlen=0)
-    request.stream = io.BytesIO()
-
-
-def _pieces(request: Request, most: int) -> Iterator[bytes]:
-    """The body as it comes, at most `most` bytes of it. Raises ClientDisconnected."""
-    while most > 0:
-        try:
-            piece = request.stream.read(min(most, PIECE_BYTES))
-        except Exception as error:  # each server has its own errors for a body that is no HTTP
-            raise ClientDisconnected from error
-        if not piece:
-            return
-        most -= len(piece)
-        yield piece
 
 
 def _store_failed(taken: list[Taken], words: str, content: dict[str, object]) -> Response | None:

@@ -280,6 +280,22 @@ def test_a_busy_channel_is_tried_once_more_in_the_same_request(instance: Instanc
     assert incident.deliveries["opened/slack"].state.value == "sent"
 
 
+def test_a_channel_that_asks_for_a_moment_is_given_it(instance: Instance) -> None:
+    instance.channels["slack"].ends = [Outcome(Result.RETRY, "429: too many requests", 1.0)]
+    began = instance.clock.monotonic()
+    (incident,) = take(instance, an_alert("info"))
+    assert incident.deliveries["opened/slack"].state.value == "sent"
+    assert instance.clock.monotonic() - began == pytest.approx(1)
+
+
+def test_a_channel_that_asks_for_longer_than_there_is_is_left_for_the_tick(instance: Instance) -> None:
+    instance.channels["slack"].ends = [Outcome(Result.RETRY, "429: too many requests", 30.0)]
+    began = instance.clock.monotonic()
+    (incident,) = take(instance, an_alert("info"))
+    assert incident.deliveries["opened/slack"].state.value == "pending"
+    assert instance.clock.monotonic() == began
+
+
 def test_a_channel_that_stays_busy_is_left_for_the_tick(instance: Instance) -> None:
     instance.channels["slack"].ends = [Outcome(Result.RETRY, "busy")] * 9
     (incident,) = take(instance, an_alert("info"))

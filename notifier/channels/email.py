@@ -124,7 +124,7 @@ class Email:
         with suppress(OSError, smtplib.SMTPException):
             # Its answer would change nothing, and may take as long as the deadline.
             conversation.putcmd("QUIT")
-        return Outcome(Result.SENT, f"refused for {', '.join(refused)}" if refused else "")
+        return Outcome(Result.SENT, warning=f"refused for {', '.join(refused)}" if refused else "")
 
     def _sign_in(self, conversation: _Conversation) -> None:
         conversation.step = "the login (SMTP_USER, SMTP_PASSWORD)"

@@ -28,3 +28,5 @@ class Outcome(msgspec.Struct, frozen=True):
     """Seconds the provider asked us to wait."""
     provider_id: str = ""
     """The provider's own id of what it took (Twilio's sid)."""
+    warning: str = ""
+    """For `sent`: what a human must know all the same, in words as `detail`."""

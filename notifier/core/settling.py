@@ -8,7 +8,7 @@ from notifier.core.alert import Severity
 from notifier.core.answering import owe_resolved
 from notifier.core.draft import Draft
 from notifier.core.events import Attempt, Claim, Decision, Note, Settled, State
-from notifier.core.incident import Delivery, DeliveryState, IncidentState, Kind
+from notifier.core.incident import Delivery, DeliveryState, Incident, IncidentState, Kind
 from notifier.core.outcome import Outcome, Result
 from notifier.core.owing import claim_due, owe_notice, owe_page, slot_name
 from notifier.core.policy import Policy
@@ -18,6 +18,19 @@ BACK_OFF = timedelta(seconds=5)
 BACK_OFF_MOST = timedelta(minutes=10)
 SECOND_TRY = timedelta(seconds=3)
 """What a request must have left to send once more."""
+
+
+def second_try_at(incident: Incident, claim: Claim) -> datetime | None:
+    """When something of `incident` is owed again while this request still has the time to send it; None if never."""
+    soon = [
+        delivery.due_at
+        for delivery in incident.deliveries.values()
+        if delivery.state is DeliveryState.PENDING
+        and delivery.attempts
+        and delivery.due_at
+        and claim.send_until - delivery.due_at >= SECOND_TRY
+    ]
+    return min(soon, default=None)
 
 
 def settled(state: State, event: Settled, policy: Policy, now: datetime, claim: Claim) -> Decision:
@@ -73,6 +86,8 @@ def _record(draft: Draft, attempt: Attempt, *, second_try: bool) -> None:
             draft.note(
                 f"{_who(delivery)} told: {delivery.kind.value}" + (f" ({outcome.detail})" if outcome.detail else "")
             )
+            if outcome.warning:
+                _say(draft, key, delivery, f"{_who(delivery)} told, but not all of it: {outcome.warning}")
         case Result.REJECTED:
             draft.update(key, state=DeliveryState.FAILED, due_at=None, detail=outcome.detail)
             _rejected(draft, key, delivery, outcome)
@@ -99,10 +114,10 @@ def _not_done(draft: Draft, key: str, delivery: Delivery, outcome: Outcome, *, s
 
 
 def _try_again_at(draft: Draft, delivery: Delivery, outcome: Outcome, *, second_try: bool) -> datetime:
-    """At once if this request may and can; else after a back-off, for which Retry-After is a floor."""
+    """As soon as asked if this request may and can wait for it; else after a back-off, no sooner than asked."""
     asked = timedelta(seconds=outcome.retry_after or 0)
-    if second_try and not asked and draft.claim.send_until - draft.now >= SECOND_TRY:
-        return draft.now
+    if second_try and draft.claim.send_until - draft.now - asked >= SECOND_TRY:
+        return draft.now + asked
     back_off = min(BACK_OFF * (1 << min(delivery.attempts - 1, 10)), BACK_OFF_MOST)
     return draft.now + max(back_off, asked)
 
@@ -112,6 +127,11 @@ def _rejected(draft: Draft, key: str, delivery: Delivery, outcome: Outcome) -> N
     words = f"{_who(delivery)} cannot be told: {outcome.detail}"
     if delivery.channel == "sms":
         words = f"NOT texted to phone {(delivery.phone or 0) + 1}: {outcome.detail}; {_next_phone(draft, delivery)}"
+    _say(draft, key, delivery, words)
+
+
+def _say(draft: Draft, key: str, delivery: Delivery, words: str) -> None:
+    """What a human must know: in the history, the log, and on the free channels that work."""
     draft.note(words, Severity.ERROR)
     if delivery.kind is not Kind.NOTICE:
         # A notice that fails owes no notice: two broken channels would tell of each other for ever.

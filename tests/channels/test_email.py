@@ -316,7 +316,7 @@ def test_a_hang_up_during_the_login_is_tried_again() -> None:
 
 def test_one_recipient_refused_is_sent_and_said_masked() -> None:
     outcome = scripted(Script(two="550 no such two@example.org"))
-    assert outcome == Outcome(Result.SENT, "refused for t***@example.org (550)")
+    assert outcome == Outcome(Result.SENT, warning="refused for t***@example.org (550)")
 
 
 @pytest.mark.parametrize(

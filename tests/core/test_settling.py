@@ -10,6 +10,7 @@ import pytest
 from notifier.core.events import Alerted, Settled
 from notifier.core.ledger import Ledger
 from notifier.core.outcome import Outcome, Result
+from notifier.core.settling import second_try_at
 from tests.builders import (
     NOON,
     SHIPPED,
@@ -53,7 +54,7 @@ class TestRetry:
         assert delivery(after, "opened/slack").attempts == 2
 
     @pytest.mark.parametrize(
-        ("second_try", "seconds", "retry_after"), [(False, 7, None), (True, 2.9, None), (True, 7, 1.0)]
+        ("second_try", "seconds", "retry_after"), [(False, 7, None), (True, 2.9, None), (True, 7, 4.1)]
     )
     def test_waits_otherwise(self, *, second_try: bool, seconds: float, retry_after: float | None) -> None:
         first = opened(an_alert("info"))
@@ -62,6 +63,15 @@ class TestRetry:
         after = decide(event, first.incident, claim=a_claim(send_seconds=seconds))
         assert after.send == ()
         assert states(after)["opened/slack"] == "pending"
+
+    def test_waits_as_long_as_asked_when_that_fits_into_the_request(self) -> None:
+        first = opened(an_alert("info"))
+        event = settle(first, dict.fromkeys(first.send, Outcome(Result.RETRY, "busy", 1.0)), second_try=True)
+        after = decide(event, first.incident)
+        assert after.send == ()
+        assert delivery(after, "opened/slack").due_at == NOON + timedelta(seconds=1)
+        assert second_try_at(known(after), a_claim(send_seconds=4)) == NOON + timedelta(seconds=1)
+        assert second_try_at(known(after), a_claim(send_seconds=3.9)) is None
 
     @pytest.mark.parametrize(
         ("attempts", "retry_after", "seconds"),
@@ -210,6 +220,15 @@ class TestRecord:
         after = decide(settle_all(opened()), None, Ledger())
         assert after.incident is None
         assert "gone" in after.notes[0].text
+
+
+def test_what_was_sent_with_a_warning_is_said_on_the_other_channels() -> None:
+    first = opened(an_alert("error"))
+    outcome = Outcome(Result.SENT, warning="refused for t***@example.org (550)")
+    after = decide(settle(first, {"opened/email": outcome}), first.incident)
+    assert states(after)["opened/email"] == "sent"
+    words = delivery(after, "notice/opened-email-failed/slack").words
+    assert words == "email told, but not all of it: refused for t***@example.org (550)"
 
 
 def test_the_provider_id_is_kept_whatever_the_end() -> None:

@@ -62,11 +62,21 @@ def test_the_token_lets_a_caller_in(pager: Pager, headers: dict[str, str], query
     assert pager.post({}, token=None, headers=headers, query_string=query).status_code == 200
 
 
+@pytest.mark.parametrize("token", ["abcd=efgh0123456789", "abcdefgh01234567==", 'a=b,c="d e"', "=abcdefgh01234567"])
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+def test_a_bearer_token_may_hold_any_sign(tmp_path: Path, clock: VirtualClock, scheme: str, token: str) -> None:
+    callers = Callers(webhook_token=token, oidc_emails=(), audience="", clock=clock)
+    pager = Pager(tmp_path / "state.sqlite", callers=callers)
+    assert pager.post({}, token=None, headers={"Authorization": f"{scheme} {token}"}).status_code == 200
+
+
 REFUSED_TOKENS: list[tuple[str, dict[str, str], str]] = [
     ("missing", {}, ""),
     ("wrong basic", {"Authorization": basic("u", "wrong")}, ""),
     ("token as the user", {"Authorization": basic(TOKEN, "")}, ""),
     ("wrong bearer", {"Authorization": "Bearer wrong"}, ""),
+    ("bearer without a token", {"Authorization": "Bearer"}, ""),
+    ("token as a bearer's parameter", {"Authorization": f"Bearer password={TOKEN}"}, ""),
     ("part of it", {"Authorization": f"Bearer {TOKEN[:-1]}"}, ""),
     ("more than it", {"Authorization": f"Bearer {TOKEN}x"}, ""),
     ("wrong query", {}, "auth_token=wrong"),

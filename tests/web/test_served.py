@@ -7,7 +7,10 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, suppress
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,7 @@ from tests.web.pager import ROOT, TOKEN, basic, sample
 
 LARGE = 10 * 1_048_576
 HEADERS = {"Authorization": basic("cloud-monitoring", TOKEN)}
+STRANGER = {"Authorization": basic("somebody", "wrong-token-of-somebody")}
 
 
 class Served:
@@ -28,9 +32,18 @@ class Served:
         self.port = port
         self.log = log
 
-    def ask(self, method: str, path: str, body: Any = None, *, chunked: bool = False) -> tuple[HTTPResponse, Any]:
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
-        connection.request(method, path, body=body, headers=HEADERS, encode_chunked=chunked)
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        chunked: bool = False,
+        headers: dict[str, str] = HEADERS,
+        timeout: float = 30,
+    ) -> tuple[HTTPResponse, Any]:
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        connection.request(method, path, body=body, headers=headers, encode_chunked=chunked)
         answer = connection.getresponse()
         said = json.loads(answer.read() or b"null")
         connection.close()
@@ -108,13 +121,13 @@ def test_413_reaches_the_sender_of_ten_megabytes(served: Served, *, chunked: boo
     assert said == {"error": "expected at most 1048576 bytes"}
 
 
-def test_404_reaches_the_sender_of_ten_megabytes(served: Served) -> None:
-    answer, _ = served.ask("POST", "/other", pieces(LARGE), chunked=True)
+def test_404_reaches_the_sender_of_a_megabyte(served: Served) -> None:
+    answer, _ = served.ask("POST", "/other", pieces(1_000_000), chunked=True)
     assert answer.status == 404
 
 
-def head(*more: str) -> bytes:
-    lines = ["POST / HTTP/1.1", "Host: 127.0.0.1", f"Authorization: {HEADERS['Authorization']}", *more, "", ""]
+def head(*more: str, headers: dict[str, str] = HEADERS) -> bytes:
+    lines = ["POST / HTTP/1.1", "Host: 127.0.0.1", f"Authorization: {headers['Authorization']}", *more, "", ""]
     return "\r\n".join(lines).encode()
 
 
@@ -134,6 +147,127 @@ def test_a_request_that_breaks_off_is_refused_and_told_to_nobody(served: Served,
     logged = served.log.read_text()[before:]
     assert "could not read" not in logged
     assert "our own mistake" not in logged
+
+
+def test_401_reaches_a_stranger_with_a_hundred_kilobytes(served: Served) -> None:
+    answer, said = served.ask("POST", "/", b" " * 100_000, headers=STRANGER)
+    assert answer.status == 401
+    assert said["error"].startswith("expected WEBHOOK_TOKEN")
+
+
+class Dripping:
+    """A sender whose body comes byte by byte, without an end, whatever is answered."""
+
+    def __init__(self, port: int, request_head: bytes, drops: bytes = b" ", every: float = 0.2) -> None:
+        self._drops = drops
+        self._every = every
+        self._enough = threading.Event()
+        self._connection = socket.create_connection(("127.0.0.1", port), timeout=30)
+        self._connection.sendall(request_head)
+        self._thread = threading.Thread(target=self._drip)
+        self._thread.start()
+
+    def _drip(self) -> None:
+        with suppress(OSError):
+            while not self._enough.wait(self._every):
+                self._connection.sendall(self._drops)
+
+    def answered(self) -> bytes:
+        """All that comes back, to the end of the connection."""
+        answer = b""
+        with suppress(ConnectionError):
+            while piece := self._connection.recv(65_536):
+                answer += piece
+        return answer
+
+    def stop(self) -> None:
+        self._enough.set()
+        self._thread.join()
+        self._connection.close()
+
+
+@pytest.fixture
+def dripping(served: Served) -> Iterator[Callable[..., Dripping]]:
+    """Starts senders, and ends them."""
+    with ExitStack() as ends:
+
+        def start(*arguments: Any, **options: Any) -> Dripping:
+            sender = Dripping(served.port, *arguments, **options)
+            ends.callback(sender.stop)
+            return sender
+
+        yield start
+
+
+LONG = {"length given": ["Content-Length: 500000"], "chunked": ["Transfer-Encoding: chunked", "", "7a120"]}
+
+
+@pytest.mark.parametrize("long", LONG.values(), ids=LONG.keys())
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [("GET", "/health", None), ("POST", "/", b'{"title": "Disk"}')],
+    ids=["health", "an alert"],
+)
+def test_dripping_strangers_delay_nobody(
+    served: Served, dripping: Callable[..., Dripping], long: list[str], method: str, path: str, body: bytes | None
+) -> None:
+    for _ in range(8):
+        dripping(head(*long, headers=STRANGER))
+    begun = time.monotonic()
+    answer, _ = served.ask(method, path, body, timeout=5)
+    assert answer.status == 200
+    assert time.monotonic() - begun < 2
+
+
+def test_a_dripping_stranger_is_answered_and_cut(served: Served, dripping: Callable[..., Dripping]) -> None:
+    begun = time.monotonic()
+    answer = dripping(head("Content-Length: 500000", headers=STRANGER)).answered()
+    assert answer.startswith(b"HTTP/1.1 401")
+    assert b"expected WEBHOOK_TOKEN" in answer
+    assert time.monotonic() - begun < 1.5
+
+
+def test_the_rest_of_a_body_is_never_the_next_request(dripping: Callable[..., Dripping]) -> None:
+    smuggled = b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n"
+    answer = dripping(head("Content-Length: 2000000", headers=STRANGER), smuggled, 0.0005).answered()
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
+@pytest.mark.parametrize("long", LONG.values(), ids=LONG.keys())
+def test_a_dripping_alert_is_408_stored_nowhere_and_told_to_nobody(
+    served: Served, dripping: Callable[..., Dripping], long: list[str]
+) -> None:
+    before = len(served.log.read_text())
+    begun = time.monotonic()
+    answer = dripping(head(*long), b'{"title": "Dripped"}').answered()
+    assert answer.startswith(b"HTTP/1.1 408")
+    assert b'{"error":"expected all of the body within 2 seconds"}' in answer
+    assert 1.5 < time.monotonic() - begun < 3.5
+    (line,) = served.log.read_text()[before:].splitlines()
+    assert "WARNING" in line
+    assert "a body that was not all here after 2 s was refused" in line
+    assert not any(b"Dripped" in file.read_bytes() for file in served.log.parent.glob("state.sqlite*"))
+
+
+def test_an_alert_in_two_parts_a_second_apart_is_taken(served: Served) -> None:
+    with socket.create_connection(("127.0.0.1", served.port), timeout=30) as connection:
+        connection.sendall(head("Content-Length: 17", "Connection: close") + b'{"title": ')
+        time.sleep(1)
+        connection.sendall(b'"Disk"}')
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 200")
+
+
+def test_a_kept_connection_is_kept_after_a_body_that_was_read(served: Served) -> None:
+    connection = HTTPConnection("127.0.0.1", served.port, timeout=30)
+    with closing(connection):
+        connection.connect()
+        first = connection.sock
+        for headers, status in ((HEADERS, 200), (STRANGER, 401), (HEADERS, 200)):
+            connection.request("POST", "/", body=b"{}", headers=headers)
+            with connection.getresponse() as answer:
+                answer.read()
+            assert answer.status == status
+        assert connection.sock is first
 
 
 def test_health_over_the_wire(served: Served) -> None:

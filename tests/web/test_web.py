@@ -14,11 +14,11 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from notifier.body import BODY_BYTES, TOO_LARGE_BYTES
 from notifier.core.alert import Severity
 from notifier.core.incident import Incident
 from notifier.core.ledger import Ledger
 from notifier.ports import Gathered, StoreDown, StoreRefused
-from notifier.web import BODY_BYTES, DROPPED_BYTES
 from tests.web.pager import FREE, Pager, content, push, sample
 
 CRITICAL = {"id": "db", "title": "Database unreachable", "severity": "critical"}
@@ -284,7 +284,7 @@ def test_a_body_too_large_is_413_logged_and_told_to_nobody(pager: Pager, *, chun
     assert "a body over 1048576 bytes was refused" in str(pager.log)
     assert pager.told == []
     assert not pager.file.exists()
-    assert body.read_bytes <= BODY_BYTES + 1 + DROPPED_BYTES
+    assert body.read_bytes <= BODY_BYTES + 1 + TOO_LARGE_BYTES
 
 
 @pytest.mark.parametrize(
