@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 import stat
 import subprocess
 import sys
@@ -108,3 +109,13 @@ def test_it_runs_as_a_module() -> None:
     )
     assert done.stdout.startswith("Usage: python -m notifier ")
     assert done.stderr == ""
+
+
+def test_python_m_notifier_is_the_command_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["notifier", "--help"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("notifier", run_name="__main__")
+    assert ended.value.code == 0
+    assert "python -m notifier" in capsys.readouterr().out

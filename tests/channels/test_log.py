@@ -93,7 +93,10 @@ class Empty(msgspec.Struct):
         (datetime(2026, 1, 31, tzinfo=UTC), "2026-01-31T00:00:00+00:00"),
         (date(2026, 1, 31), "2026-01-31"),
         (timedelta(minutes=1), 60.0),
-        (Outcome(Result.SENT), {"result": "sent", "detail": "", "retry_after": None, "provider_id": ""}),
+        (
+            Outcome(Result.SENT),
+            {"result": "sent", "detail": "", "retry_after": None, "provider_id": "", "warning": ""},
+        ),
         ((Label("a", "b"),), [{"name": "a", "value": "b"}]),
         ({Severity.INFO: {1}}, {"info": [1]}),
         ({1: frozenset({2})}, {"1": [2]}),
