@@ -4,7 +4,7 @@ Settings and policy are checked here, at import, so that a mistake fails the dep
 """
 
 import functions_framework
-from flask import Request, Response
+from flask import Request, Response, current_app, has_app_context, request
 
 from notifier.wiring import app_from_environment
 
@@ -15,3 +15,11 @@ _app = app_from_environment()
 def notify(request: Request) -> Response:
     """Take one request: alerts come in at POST /."""
     return _app.web(request)
+
+
+if has_app_context():
+
+    @current_app.before_request
+    def take_the_paths_of_the_framework() -> Response | None:
+        """functions-framework answers /robots.txt and /favicon.ico itself, and waits for any body without an end."""
+        return None if request.endpoint == "run" else _app.web(request)

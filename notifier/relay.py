@@ -73,6 +73,14 @@ class Taken(msgspec.Struct, frozen=True):
     error: StoreError | None = None
 
 
+class _Claimed(msgspec.Struct, frozen=True):
+    """An alert that is durable, and what this request has to send of it."""
+
+    seen: Gathered
+    decision: Decision
+    claim_id: str
+
+
 def at_once(tasks: Sequence[Callable[[], Outcome]], seconds: float) -> list[Outcome | None]:
     """Run all `tasks`, each in its own thread; None for one that is not back after `seconds`."""
     # A pool of its own: a thread held by a name server that does not answer delays no later request.
@@ -134,8 +142,10 @@ class Relay:
         taken: dict[int, Taken] = {}
 
         def take_in_order(places: list[int], deadlines: Deadlines) -> None:
-            for place in sorted(places):
-                taken[place] = self._taken(alerts[place], deadlines)
+            # All are stored before any is sent: a channel that hangs costs the next one no place in the store.
+            claimed = {place: self._claim_or_fail(alerts[place], deadlines) for place in sorted(places)}
+            for place, one in claimed.items():
+                taken[place] = one if isinstance(one, Taken) else Taken(alerts[place], self._finish(one, deadlines))
 
         if len(by_incident) == 1:
             take_in_order(next(iter(by_incident.values())), deadlines)
@@ -157,16 +167,20 @@ class Relay:
 
         Raises StoreError when nobody can tell whether it is durable, or it certainly is not; then nothing was sent.
         """
+        return self._finish(self._claim_sends(alert, deadlines), deadlines)
+
+    def _claim_sends(self, alert: Alert, deadlines: Deadlines) -> _Claimed:
+        """The first three steps of the road. Raises StoreError."""
         claim_id = self._ids.claim()
         key = key_of(alert, claim_id)
         seen, decision = self._step(key, Alerted(alert), claim_id, deadlines, deadlines.claim_by)
         if decision.instead is not None:
-            return self.take(decision.instead, deadlines)
-        return self._send_and_record(seen, decision, claim_id, deadlines)
+            return self._claim_sends(decision.instead, deadlines)
+        return _Claimed(seen, decision, claim_id)
 
-    def _taken(self, alert: Alert, deadlines: Deadlines) -> Taken:
+    def _claim_or_fail(self, alert: Alert, deadlines: Deadlines) -> _Claimed | Taken:
         try:
-            return Taken(alert, self.take(alert, deadlines))
+            return self._claim_sends(alert, deadlines)
         except StoreError as error:
             self._log.write(Severity.CRITICAL, f"an alert could not be stored: {error}", title=alert.title)
             return Taken(alert, None, error)
@@ -175,8 +189,9 @@ class Relay:
         severity, _ = self._policy.severity_of(alert.severity)
         return (alert.closed, -list(Severity).index(severity))
 
-    def _send_and_record(self, seen: Gathered, decision: Decision, claim_id: str, deadlines: Deadlines) -> Incident:
+    def _finish(self, claimed: _Claimed, deadlines: Deadlines) -> Incident:
         """Send what is claimed, record how it ended, and go on while the record claims more (a second try)."""
+        seen, decision, claim_id = claimed.seen, claimed.decision, claimed.claim_id
         incident = decision.incident
         if incident is None:
             raise StoreRefused("nothing was decided about an alert")
@@ -223,6 +238,8 @@ class Relay:
         unsure: Decision | None = None
         while True:
             seen = seen or self._store.gather(key, by)
+            if unsure and unsure.incident and isinstance(event, Alerted):
+                event = Alerted(event.alert, unsure.incident.generation)
             now = self._clock.now()
             claim = self._claim(claim_id, now, deadlines)
             decision = advance(State(key, seen.incident, seen.ledger), event, self._policy, now, claim)
@@ -235,7 +252,8 @@ class Relay:
             try:
                 after = self._store.commit(seen, by, incident=incident, ledger=ledger)
             except Conflict:
-                seen, unsure, conflicts = None, decision, conflicts + 1
+                # Perhaps with our own commit: the time to look for that is there, however late it is.
+                seen, unsure, by, conflicts = None, decision, max(by, look_until), conflicts + 1
                 self._clock.sleep(_pause(claim_id, conflicts))
             except StoreDown:
                 # It may have landed: looked for once, a little beyond its time, while there is time to send.

@@ -95,8 +95,9 @@ class Web:
             self._notice(reason, reading.message_id, content, number)
             for number, reason in enumerate(reading.unreadable)
         ]
-        # The notices afterwards: they must not contend with a page for the ledger.
-        taken = self._relay.take_all(reading.alerts, deadlines) + self._relay.take_all(notices, deadlines)
+        taken = self._relay.take_all(reading.alerts, deadlines)
+        # Afterwards, so that no page waits for the ledger; too late to be sent, they are still stored as owed.
+        taken += self._relay.take_all(notices, msgspec.structs.replace(deadlines, claim_by=deadlines.record_by))
         return self._answer_alerts(reading, taken)
 
     def _answer_alerts(self, reading: Reading, taken: list[Taken]) -> Response:

@@ -147,13 +147,15 @@ def test_it_runs_on_firestores_emulator(clone: Path, firestore_emulator: str) ->
     assert '"opened/sms/0/1": "sent"' in output
 
 
-def test_what_it_started_ends_with_it(clone: Path) -> None:
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP])
+def test_what_it_started_ends_with_it(clone: Path, how: signal.Signals) -> None:
+    """Also when its terminal is closed: a pager with real channels must not go on unseen."""
     process, port = start(clone)
     assert process.stdout
     for line in process.stdout:
         if "curl -u" in line:
             break
-    stop(process, signal.SIGTERM)
+    stop(process, how)
     with pytest.raises(requests.ConnectionError):
         requests.get(f"http://127.0.0.1:{port}/health", timeout=5)
 

@@ -178,6 +178,65 @@ def test_a_commit_that_landed_though_the_store_went_down_is_found_and_sent(insta
     assert {delivery.state.value for delivery in incident.deliveries.values()} == {"sent"}
 
 
+def test_a_conflict_with_our_own_commit_is_looked_into_however_late_it_comes(instance: Instance) -> None:
+    real = instance.store.inner
+
+    class Late:
+        """The commit lands; what is said of it comes at the end of the time to claim."""
+
+        commits = 0
+
+        def gather(self, key: str, deadline: float) -> Gathered:
+            if deadline <= instance.clock.monotonic():
+                raise StoreDown("no time was left")
+            return real.gather(key, deadline)
+
+        def commit(
+            self, seen: Gathered, deadline: float, *, incident: Incident | None = None, ledger: Ledger | None = None
+        ) -> Gathered:
+            done = real.commit(seen, deadline, incident=incident, ledger=ledger)
+            self.commits += 1
+            if self.commits == 1:
+                instance.clock.pass_time(seconds=3.999)
+                raise Conflict("somebody else wrote first")
+            return done
+
+    instance.store.inner = Late()
+    take(instance)
+    assert len(instance.texts) == 1
+
+
+def test_a_close_whose_answer_was_lost_leaves_what_was_opened_since(instance: Instance) -> None:
+    take(instance)
+    instance.store.calls.clear()
+    other = Instance(instance.store.inner, instance.clock, name="other")
+    lose_the_first_answer(instance, Conflict("its answer was lost"))
+    opened_anew: list[Incident] = []
+
+    def open_anew(name: str) -> None:
+        if name == "gather" and instance.store.calls == ["gather", "commit", "gather"]:
+            opened_anew.extend(take(other))
+
+    instance.store.before = open_anew
+    (incident,) = take(instance, an_alert(closed=True))
+    assert opened_anew[0].generation == 2
+    assert (incident.generation, incident.state) == (2, IncidentState.OPEN)
+
+
+def test_every_alert_of_one_incident_is_stored_before_any_is_sent(instance: Instance) -> None:
+    stored: list[str] = []
+
+    def look(_: object) -> None:
+        found = instance.store.inner.gather(key_of(an_alert(), ""), instance.clock.monotonic() + 5)
+        assert found.incident
+        stored.append(found.incident.severity.value)
+
+    instance.channels["slack"].on_send = look
+    take(instance, an_alert("warning"), an_alert("critical"))
+    assert stored == ["critical"]
+    assert len(instance.texts) == 1
+
+
 def test_channels_are_given_the_deadline_of_the_sends(instance: Instance) -> None:
     deadlines = instance.deadlines()
     instance.relay.take(an_alert(), deadlines)

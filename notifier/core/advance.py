@@ -32,5 +32,5 @@ def advance(state: State, event: Event, policy: Policy, now: datetime, claim: Cl
         # Kept, every true opening after its resolve would seem older than this one, and be ignored as late.
         alert = msgspec.structs.replace(alert, started_at=None)
     if alert.closed and not alert.test:
-        return closed(state, alert, policy, now, claim)
+        return closed(state, msgspec.structs.replace(event, alert=alert), policy, now, claim)
     return opened(state, alert, policy, now, claim)

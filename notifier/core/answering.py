@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from notifier.core.alert import Alert, Severity
+from notifier.core.alert import Severity
 from notifier.core.beginning import is_redelivery, new_generation, remembered
 from notifier.core.draft import Draft
-from notifier.core.events import Claim, Decision, Note, State
-from notifier.core.incident import KEEP_AFTER_END, DeliveryState, IncidentState, Kind
+from notifier.core.events import Alerted, Claim, Decision, Note, State
+from notifier.core.incident import KEEP_AFTER_END, DeliveryState, Incident, IncidentState, Kind
 from notifier.core.owing import cancel_unsent, claim_due, owe
 from notifier.core.policy import FREE_CHANNELS, Policy
 from notifier.core.wording import duration
@@ -37,9 +37,9 @@ def owe_resolved(draft: Draft) -> None:
     owe(draft, Kind.RESOLVED, heard)
 
 
-def closed(state: State, alert: Alert, policy: Policy, now: datetime, claim: Claim) -> Decision:
+def closed(state: State, event: Alerted, policy: Policy, now: datetime, claim: Claim) -> Decision:
     """Resolve what is open; remember a close that came before its open."""
-    known = state.incident
+    known, alert = state.incident, event.alert
     if known is None:
         severity, _ = policy.severity_of(alert.severity)
         draft = Draft(new_generation(state, alert, severity, now), state.ledger, policy, now, claim)
@@ -49,19 +49,23 @@ def closed(state: State, alert: Alert, policy: Policy, now: datetime, claim: Cla
     draft = Draft(known, state.ledger, policy, now, claim)
     if held := draft.held():
         return Decision(incident=known, ledger=state.ledger, send=held)
-    if is_redelivery(known, alert):
-        words = f"the same close again; #{known.ref} is {known.state.value}"
-        return Decision(incident=known, ledger=state.ledger, notes=(Note(Severity.INFO, words),))
-    if known.state is IncidentState.RESOLVED:
-        return Decision(
-            incident=known,
-            ledger=state.ledger,
-            notes=(Note(Severity.INFO, f"#{known.ref} was resolved already"),),
-        )
-    if alert.started_at and known.started_at and alert.started_at < known.started_at:
-        words = f"late: this close is of an earlier generation than #{known.ref}, which stays open"
+    if words := _why_it_changes_nothing(known, event):
         return Decision(incident=known, ledger=state.ledger, notes=(Note(Severity.INFO, words),))
     draft.change(message_ids=remembered(known.message_ids, alert))
     resolve(draft, f"resolved by its sender after {duration(now - (known.started_at or known.opened_at))}")
     claim_due(draft)
     return draft.decision()
+
+
+def _why_it_changes_nothing(known: Incident, event: Alerted) -> str:
+    """Empty for a close of what is open."""
+    alert = event.alert
+    if event.generation and known.generation > event.generation:
+        return f"closed already, and opened again since: #{known.ref} stays {known.state.value}"
+    if is_redelivery(known, alert):
+        return f"the same close again; #{known.ref} is {known.state.value}"
+    if known.state is IncidentState.RESOLVED:
+        return f"#{known.ref} was resolved already"
+    if alert.started_at and known.started_at and alert.started_at < known.started_at:
+        return f"late: this close is of an earlier generation than #{known.ref}, which stays open"
+    return ""

@@ -56,8 +56,8 @@ def remembered(message_ids: tuple[str, ...], alert: Alert) -> tuple[str, ...]:
 
 
 def _message(alert: Alert) -> str:
-    """One message may both open and close an incident: an Alertmanager body in a Pub/Sub envelope."""
-    return f"{alert.message_id} {'closed' if alert.closed else 'open'}"
+    """One message may hold several alerts of an incident: an Alertmanager body in a Pub/Sub envelope."""
+    return f"{alert.message_id} {'closed' if alert.closed else 'open'} {alert.severity} {alert.started_at or ''}"
 
 
 def _words(alert: Alert) -> str:

@@ -27,6 +27,8 @@ class Alerted(msgspec.Struct, frozen=True):
     """A monitoring system says that something opened or closed."""
 
     alert: Alert
+    generation: int = 0
+    """Which generation this request has decided on before, when that commit's answer did not come; 0: none."""
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):

@@ -123,6 +123,16 @@ def test_the_end_is_found_again_after_a_lost_answer() -> None:
     assert (again.send, again.incident) == (first.send, first.incident)
 
 
+def test_a_close_that_landed_before_does_not_close_the_next_generation() -> None:
+    """Its answer was lost, and somebody opened the incident anew before this request looked again."""
+    first = recorded(opened())
+    landed = recorded(closed(first))
+    anew = recorded(decide(Alerted(an_alert()), landed.incident, landed.ledger, claim=a_claim(claim_id="opener")))
+    assert known(anew).generation == 2
+    again = decide(Alerted(CLOSE, generation=1), anew.incident, anew.ledger, now=LATER, claim=a_claim(LATER, "closer"))
+    assert (again.send, again.incident) == ((), anew.incident)
+
+
 def test_a_close_of_the_test_notification_is_told_like_any_test() -> None:
     decision = decide(Alerted(an_alert("", "12345", test=True, closed=True)))
     assert known(decision).state is IncidentState.TEST

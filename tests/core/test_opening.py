@@ -213,6 +213,19 @@ class TestRedelivery:
         *_, last = self.walk(an_alert("warning", message_id="m1"), raising, close, raising)
         assert (last.send, known(last).generation) == ((), 1)
 
+    def test_one_message_may_open_close_and_open_again(self) -> None:
+        """Several alerts of one incident in one envelope are no redelivery of each other."""
+        start = NOON + timedelta(minutes=1)
+        again = an_alert(message_id="m1", started_at=start)
+        first = an_alert(message_id="m1", started_at=NOON)
+        *_, last = self.walk(first, an_alert(closed=True, message_id="m1", started_at=NOON), again)
+        assert (known(last).generation, known(last).state) == (2, IncidentState.OPEN)
+        assert last.send
+
+    def test_one_message_may_raise_what_it_opened(self) -> None:
+        *_, last = self.walk(an_alert("warning", message_id="m1"), an_alert("critical", message_id="m1"))
+        assert "escalated/sms/0/1" in last.send
+
     def test_one_message_may_open_and_close(self) -> None:
         *_, last = self.walk(an_alert(message_id="m1"), an_alert(closed=True, message_id="m1"))
         assert known(last).state is IncidentState.RESOLVED

@@ -219,6 +219,19 @@ def test_dripping_strangers_delay_nobody(
     assert time.monotonic() - begun < 2
 
 
+@pytest.mark.parametrize("path", ["/robots.txt", "/favicon.ico"])
+def test_strangers_at_the_frameworks_own_paths_delay_nobody(
+    served: Served, dripping: Callable[..., Dripping], path: str
+) -> None:
+    for _ in range(8):
+        dripping(head("Content-Length: 500000", headers=STRANGER).replace(b"POST / ", f"POST {path} ".encode()))
+    begun = time.monotonic()
+    answer, _ = served.ask("GET", "/health", None, timeout=5)
+    assert answer.status == 200
+    assert time.monotonic() - begun < 2
+    assert served.ask("GET", path, None)[0].status == 404
+
+
 def test_a_dripping_stranger_is_answered_and_cut(served: Served, dripping: Callable[..., Dripping]) -> None:
     begun = time.monotonic()
     answer = dripping(head("Content-Length: 500000", headers=STRANGER)).answered()
