@@ -101,6 +101,8 @@ class CountingStore:
     def __init__(self, store: Store) -> None:
         self.inner = store
         self.before: Callable[[str], None] = lambda _: None
+        self.after_commit: Callable[[int], None] = lambda _: None
+        """Called with the number of a commit that has landed; what it raises is all that the caller hears."""
         self.calls: list[str] = []
         self.written = 0
 
@@ -115,7 +117,9 @@ class CountingStore:
         self.calls.append("commit")
         self.before("commit")
         self.written += (incident is not None) + (ledger is not None)
-        return self.inner.commit(seen, deadline, incident=incident, ledger=ledger)
+        done = self.inner.commit(seen, deadline, incident=incident, ledger=ledger)
+        self.after_commit(self.calls.count("commit"))
+        return done
 
 
 class Instance:

@@ -13,7 +13,6 @@ from notifier.core.alert import Alert, Severity
 from notifier.core.beginning import key_of
 from notifier.core.events import Decision
 from notifier.core.incident import Incident, IncidentState
-from notifier.core.ledger import Ledger
 from notifier.core.outcome import Outcome, Result
 from notifier.core.unreadable import unreadable_alert
 from notifier.ports import Conflict, Gathered, StoreDown, StoreError, StoreRefused
@@ -107,26 +106,15 @@ def test_nothing_is_sent_before_its_claim_is_durable(tmp_path: Path) -> None:
     store.close()
 
 
-def lose_the_first_answer(instance: Instance, error: StoreError) -> None:
-    """The first commit lands, and ends in `error`."""
-    real = instance.store.inner
+def lose_answer(instance: Instance, number: int, error: StoreError) -> None:
+    """Commit `number` from now on lands, and ends in `error`."""
+    instance.store.calls.clear()
 
-    class LosesFirstAnswer:
-        lost = False
+    def after(commit: int) -> None:
+        if commit == number:
+            raise error
 
-        def gather(self, key: str, deadline: float) -> Gathered:
-            return real.gather(key, deadline)
-
-        def commit(
-            self, seen: Gathered, deadline: float, *, incident: Incident | None = None, ledger: Ledger | None = None
-        ) -> Gathered:
-            done = real.commit(seen, deadline, incident=incident, ledger=ledger)
-            if not self.lost:
-                self.lost = True
-                raise error
-            return done
-
-    instance.store.inner = LosesFirstAnswer()
+    instance.store.after_commit = after
 
 
 @pytest.mark.parametrize("call", ["gather", "commit"])
@@ -158,7 +146,7 @@ def test_a_store_that_goes_down_before_the_record_leaves_the_claims_and_the_answ
 
 def test_a_lost_answer_of_the_claim_sends_once(instance: Instance) -> None:
     """The commit landed and the store said conflict (or nothing): what holds our claim id is ours."""
-    lose_the_first_answer(instance, Conflict("our own commit landed; its answer was lost"))
+    lose_answer(instance, 1, Conflict("our own commit landed; its answer was lost"))
     take(instance)
     assert len(instance.texts) == 1
     assert len(instance.channels["slack"].told) == 1
@@ -166,51 +154,44 @@ def test_a_lost_answer_of_the_claim_sends_once(instance: Instance) -> None:
 
 
 def test_after_a_lost_answer_the_log_still_says_what_was_decided(instance: Instance) -> None:
-    lose_the_first_answer(instance, Conflict("its answer was lost"))
+    lose_answer(instance, 1, Conflict("its answer was lost"))
     take(instance)
     assert "opened as critical: db is down" in instance.log.text
 
 
 def test_a_commit_that_landed_though_the_store_went_down_is_found_and_sent(instance: Instance) -> None:
-    lose_the_first_answer(instance, StoreDown("no answer in time"))
+    lose_answer(instance, 1, StoreDown("no answer in time"))
     (incident,) = take(instance)
     assert len(instance.texts) == 1
     assert {delivery.state.value for delivery in incident.deliveries.values()} == {"sent"}
 
 
 def test_a_conflict_with_our_own_commit_is_looked_into_however_late_it_comes(instance: Instance) -> None:
-    real = instance.store.inner
+    """The commit lands; what is said of it comes at the end of the time to claim."""
+    deadlines = instance.deadlines()
+    asked_until: list[float] = []
+    gather = instance.store.inner.gather
 
-    class Late:
-        """The commit lands; what is said of it comes at the end of the time to claim."""
+    def noting(key: str, deadline: float) -> Gathered:
+        asked_until.append(deadline)
+        return gather(key, deadline)
 
-        commits = 0
+    def late(commit: int) -> None:
+        if commit == 1:
+            instance.clock.pass_time(seconds=3.999)
+            raise Conflict("somebody else wrote first")
 
-        def gather(self, key: str, deadline: float) -> Gathered:
-            if deadline <= instance.clock.monotonic():
-                raise StoreDown("no time was left")
-            return real.gather(key, deadline)
-
-        def commit(
-            self, seen: Gathered, deadline: float, *, incident: Incident | None = None, ledger: Ledger | None = None
-        ) -> Gathered:
-            done = real.commit(seen, deadline, incident=incident, ledger=ledger)
-            self.commits += 1
-            if self.commits == 1:
-                instance.clock.pass_time(seconds=3.999)
-                raise Conflict("somebody else wrote first")
-            return done
-
-    instance.store.inner = Late()
-    take(instance)
+    instance.store.inner.gather = noting  # type: ignore[method-assign]
+    instance.store.after_commit = late
+    instance.relay.take(an_alert(), deadlines)
+    assert asked_until == [deadlines.claim_by, deadlines.claim_by + 1.5]
     assert len(instance.texts) == 1
 
 
 def test_a_close_whose_answer_was_lost_leaves_what_was_opened_since(instance: Instance) -> None:
     take(instance)
-    instance.store.calls.clear()
     other = Instance(instance.store.inner, instance.clock, name="other")
-    lose_the_first_answer(instance, Conflict("its answer was lost"))
+    lose_answer(instance, 1, Conflict("its answer was lost"))
     opened_anew: list[Incident] = []
 
     def open_anew(name: str) -> None:
@@ -261,31 +242,10 @@ def test_a_channel_that_hangs_costs_no_alert_of_the_body_its_place_in_the_store(
 
 
 def test_a_lost_answer_of_the_record_sends_nothing_again(instance: Instance) -> None:
-    def lose_record(name: str) -> None:
-        if name == "gather" and instance.store.calls.count("commit") == 1:
-            assert len(instance.texts) == 1
-
-    real = instance.store.inner
-
-    class LosesRecord:
-        commits = 0
-
-        def gather(self, key: str, deadline: float) -> Gathered:
-            return real.gather(key, deadline)
-
-        def commit(
-            self, seen: Gathered, deadline: float, *, incident: Incident | None = None, ledger: Ledger | None = None
-        ) -> Gathered:
-            done = real.commit(seen, deadline, incident=incident, ledger=ledger)
-            self.commits += 1
-            if self.commits == 2:
-                raise Conflict("its answer was lost")
-            return done
-
-    instance.store.before = lose_record
-    instance.store.inner = LosesRecord()
+    lose_answer(instance, 2, Conflict("its answer was lost"))
     (incident,) = take(instance)
     assert len(instance.texts) == 1
+    assert instance.store.calls == ["gather", "commit", "commit", "gather"]
     assert {delivery.state.value for delivery in incident.deliveries.values()} == {"sent"}
 
 
