@@ -165,8 +165,7 @@ def _store(settings: Settings) -> Store:
 
 
 def _tell_start(settings: Settings, policy: Policy, channels: dict[str, Channel], log: Log) -> None:
-    routed = {channel for route in policy.routes.values() for channel in route if channel != "log"}
-    missing = sorted(routed - channels.keys())
+    missing = sorted(policy.channels - {"log"} - channels.keys())
     for warning in settings.warnings:
         log.write(Severity.WARNING, warning)
     if missing:

@@ -43,6 +43,17 @@ def start(folder: Path, *arguments: str, **environment: str) -> tuple[subprocess
     return process, port
 
 
+def printed_until_up(process: subprocess.Popen[str]) -> str:
+    """What it prints, to the curl that it ends with; all of it when it does not stay up."""
+    assert process.stdout
+    output = ""
+    for line in process.stdout:
+        output += line
+        if "curl -u" in line:
+            break
+    return output
+
+
 def stop(process: subprocess.Popen[str], how: signal.Signals = signal.SIGINT) -> None:
     """End it as Ctrl-C does, or `kill`."""
     process.send_signal(how)
@@ -62,13 +73,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def run(clone: Path) -> Iterator[Run]:
     process, port = start(clone)
-    assert process.stdout
-    lines: list[str] = []
-    for line in process.stdout:
-        lines.append(line)
-        if "curl -u" in line:
-            break
-    yield Run("".join(lines), f"http://127.0.0.1:{port}")
+    yield Run(printed_until_up(process), f"http://127.0.0.1:{port}")
     stop(process)
 
 
@@ -112,12 +117,7 @@ def test_with_real_channels_it_sends_nothing_by_itself(clone: Path, tmp_path: Pa
     shutil.copytree(clone, own, symlinks=True, ignore=shutil.ignore_patterns(".dev"))
     (own / ".env.yaml").write_text('WEBHOOK_TOKEN: "a-token-of-no-worth"\nSLACK_WEBHOOK_URL: "http://127.0.0.1:9/x"\n')
     process, _ = start(own)
-    assert process.stdout
-    output = ""
-    for line in process.stdout:
-        output += line
-        if "curl -u" in line:
-            break
+    output = printed_until_up(process)
     stop(process)
     assert "channels real" in output
     assert "no sample alert is sent" in output
@@ -136,12 +136,7 @@ def test_bad_settings_are_told_at_once_and_nothing_stays_up(clone: Path) -> None
 @pytest.mark.emulator
 def test_it_runs_on_firestores_emulator(clone: Path, firestore_emulator: str) -> None:
     process, _ = start(clone, "--firestore", FIRESTORE_EMULATOR_HOST=firestore_emulator)
-    assert process.stdout
-    output = ""
-    for line in process.stdout:
-        output += line
-        if "curl -u" in line:
-            break
+    output = printed_until_up(process)
     stop(process)
     assert "state in Firestore" in output
     assert '"opened/sms/0/1": "sent"' in output
@@ -151,10 +146,7 @@ def test_it_runs_on_firestores_emulator(clone: Path, firestore_emulator: str) ->
 def test_what_it_started_ends_with_it(clone: Path, how: signal.Signals) -> None:
     """Also when its terminal is closed: a pager with real channels must not go on unseen."""
     process, port = start(clone)
-    assert process.stdout
-    for line in process.stdout:
-        if "curl -u" in line:
-            break
+    printed_until_up(process)
     stop(process, how)
     with pytest.raises(requests.ConnectionError):
         requests.get(f"http://127.0.0.1:{port}/health", timeout=5)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from notifier.core.alert import Severity
 from notifier.core.beginning import is_redelivery, new_generation, remembered
 from notifier.core.draft import Draft
-from notifier.core.events import Alerted, Claim, Decision, Note, State
+from notifier.core.events import Alerted, Claim, Decision, State, unchanged
 from notifier.core.incident import KEEP_AFTER_END, DeliveryState, Incident, IncidentState, Kind
 from notifier.core.owing import cancel_unsent, claim_due, owe
 from notifier.core.policy import FREE_CHANNELS, Policy
@@ -50,7 +49,7 @@ def closed(state: State, event: Alerted, policy: Policy, now: datetime, claim: C
     if held := draft.held():
         return Decision(incident=known, ledger=state.ledger, send=held)
     if words := _why_it_changes_nothing(known, event):
-        return Decision(incident=known, ledger=state.ledger, notes=(Note(Severity.INFO, words),))
+        return unchanged(state, words)
     draft.change(message_ids=remembered(known.message_ids, alert))
     resolve(draft, f"resolved by its sender after {duration(now - (known.started_at or known.opened_at))}")
     claim_due(draft)

@@ -81,3 +81,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """An alert to take in place of the one that came, under its own key."""
     notes: tuple[Note, ...] = ()
     """What was decided and why, for the log."""
+
+
+def unchanged(state: State, words: str) -> Decision:
+    """Nothing is written and nothing sent; the log says why."""
+    return Decision(incident=state.incident, ledger=state.ledger, notes=(Note(Severity.INFO, words),))

@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from notifier.core.alert import Alert, Severity
 from notifier.core.beginning import is_redelivery, new_generation, remembered
 from notifier.core.draft import Draft
-from notifier.core.events import Claim, Decision, Note, State
+from notifier.core.events import Claim, Decision, State, unchanged
 from notifier.core.incident import KEEP_AFTER_END, Incident, IncidentState, Kind
 from notifier.core.owing import cancel_held, claim_due, owe, owe_route
-from notifier.core.policy import FREE_CHANNELS, Policy
+from notifier.core.policy import Policy
 
 SAME_WORDS = timedelta(minutes=10)
 """The same words again within this time are the same one-off."""
@@ -25,15 +25,16 @@ def opened(state: State, alert: Alert, policy: Policy, now: datetime, claim: Cla
     if begun_here := draft.held():
         return _landed_before(draft, begun_here)
     if is_redelivery(known, alert):
-        words = f"the same message again, of #{known.ref}, which is {known.state.value}; nothing is told"
-        return Decision(incident=known, ledger=state.ledger, notes=(Note(Severity.INFO, words),))
+        return unchanged(
+            state, f"the same message again, of #{known.ref}, which is {known.state.value}; nothing is told"
+        )
     if _is_again(known, alert, now):
         return begin(state, alert, policy, now, claim)
     severity, remark = policy.severity_of(alert.severity)
     if known.state is IncidentState.OPEN and severity > known.severity:
         draft.change(message_ids=remembered(known.message_ids, alert))
         return _raised(draft, severity, remark)
-    return Decision(incident=known, ledger=state.ledger, notes=(Note(Severity.INFO, _why_nothing(known)),))
+    return unchanged(state, _why_nothing(known))
 
 
 def begin(state: State, alert: Alert, policy: Policy, now: datetime, claim: Claim) -> Decision:
@@ -48,8 +49,7 @@ def begin(state: State, alert: Alert, policy: Policy, now: datetime, claim: Clai
     )
     if alert.test:
         draft.change(expire_at=now + KEEP_AFTER_END)
-        configured = {channel for route in policy.routes.values() for channel in route}
-        owe(draft, Kind.OPENED, [channel for channel in FREE_CHANNELS if channel in configured])
+        owe(draft, Kind.OPENED, policy.free_channels)
     else:
         owe_route(draft, Kind.OPENED, severity)
     claim_due(draft)

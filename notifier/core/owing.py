@@ -8,7 +8,6 @@ from notifier.core.alert import Severity
 from notifier.core.draft import Draft
 from notifier.core.incident import Delivery, DeliveryState, Kind
 from notifier.core.message import headline
-from notifier.core.policy import FREE_CHANNELS
 from notifier.core.wording import clock_time
 
 
@@ -37,10 +36,9 @@ def owe_notice(draft: Draft, topic: str, words: str, *, failed_channel: str = ""
 
     `topic` names what it is about, so that it is said once. `failed_channel`: the one that cannot be told.
     """
-    routes = draft.policy.routes
-    configured = {channel for route in routes.values() for channel in route}
-    reachable = [channel for channel in FREE_CHANNELS if channel in configured and channel != failed_channel]
-    for channel in [channel for channel in reachable if channel in routes[draft.incident.effective]] or reachable:
+    route = draft.policy.routes[draft.incident.effective]
+    reachable = [channel for channel in draft.policy.free_channels if channel != failed_channel]
+    for channel in [channel for channel in reachable if channel in route] or reachable:
         key = f"{Kind.NOTICE.value}/{topic}/{channel}"
         if key not in draft.incident.deliveries:
             draft.put(key, _pending(draft, Kind.NOTICE, channel, words=words))

@@ -68,6 +68,16 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
             )
         return known, ""
 
+    @property
+    def channels(self) -> frozenset[str]:
+        """Every channel that some severity is told on; of a deployed policy, the configured ones."""
+        return frozenset(channel for route in self.routes.values() for channel in route)
+
+    @property
+    def free_channels(self) -> list[str]:
+        """Those of `channels` that cost nothing, in the order of FREE_CHANNELS."""
+        return [channel for channel in FREE_CHANNELS if channel in self.channels]
+
     def deployed(self, channels: set[str], phones: int) -> Policy:
         """This policy with only the channels that are configured."""
         routes = {

@@ -9,7 +9,7 @@ import msgspec
 from notifier.core.alert import Alert, Severity
 from notifier.core.beginning import new_generation
 from notifier.core.draft import Draft
-from notifier.core.events import Claim, Decision, Note, State
+from notifier.core.events import Claim, Decision, State, unchanged
 from notifier.core.incident import DeliveryState, Kind
 from notifier.core.opening import begin
 from notifier.core.owing import owe
@@ -40,14 +40,9 @@ def unreadable(state: State, alert: Alert, policy: Policy, now: datetime, claim:
         return _count(state, alert, policy, now, claim)
     known = state.incident
     if known is not None:
-        held = Draft(known, state.ledger, policy, now, claim).held()
-        words = f"the same unreadable body again (#{known.ref}); nothing is told"
-        return Decision(
-            incident=known,
-            ledger=state.ledger,
-            send=held,
-            notes=() if held else (Note(Severity.INFO, words),),
-        )
+        if held := Draft(known, state.ledger, policy, now, claim).held():
+            return Decision(incident=known, ledger=state.ledger, send=held)
+        return unchanged(state, f"the same unreadable body again (#{known.ref}); nothing is told")
     told = tuple(moment for moment in state.ledger.unreadable_told if now - moment < HOUR)
     if len(told) >= NOTICES:
         counter = msgspec.structs.replace(
