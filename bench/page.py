@@ -11,7 +11,6 @@ import os
 import statistics
 import time
 from collections.abc import Callable
-from datetime import timedelta
 from uuid import uuid4
 
 from google.cloud import firestore
@@ -20,10 +19,11 @@ from notifier.core.alert import Alert, Severity
 from notifier.core.message import Message
 from notifier.core.outcome import Outcome, Result
 from notifier.core.policy import parse_policy
-from notifier.relay import Deadlines, Relay
+from notifier.sending import Deadlines
+from notifier.settings import read_settings
 from notifier.stores.documents import to_fields
 from notifier.stores.firestore import FirestoreStore
-from notifier.wiring import RandomIds, SystemClock
+from notifier.wiring import Outside, SystemClock, build
 from tests.builders import POLICY, ROOT, known, opened
 from tests.firestore_emulator import any_emulator
 
@@ -61,20 +61,18 @@ def measure() -> None:
     prefix = uuid4().hex
     client = firestore.Client(project="bench")
     policy = parse_policy((ROOT / "policy.toml").read_text("utf-8").replace("max_per_hour = 5", "max_per_hour = 30"))
-    relay = Relay(
-        policy=policy.deployed({"log", "slack", "discord", "email", "sms"}, 1),
+    outside = Outside(
         store=FirestoreStore("bench", prefix=prefix),
         channels={name: Silent(name) for name in ("slack", "discord", "email", "sms")},
-        clock=(clock := SystemClock()),
-        ids=RandomIds(),
         log=NoLog(),
-        lease=timedelta(seconds=30),
     )
+    relay = build(read_settings({"ONCALL_PHONE": "", "SIMULATE": "1"}), policy, outside).relay
+    clock = SystemClock()
 
     def take(incident_id: str) -> None:
         now = clock.monotonic()
         alert = Alert(source="bench", incident_id=incident_id, title="Database unreachable", severity="critical")
-        relay.take(alert, Deadlines.of_alert(now, now))
+        relay.take(alert, Deadlines.of_request(now, now))
 
     fields = to_fields(known(opened(policy=POLICY)))
 

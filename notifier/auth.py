@@ -1,7 +1,8 @@
-"""Who may call: the shared token, or a Google OIDC token of a service account we know."""
+"""Who may call: the shared token, a Google OIDC token of a service account we know, or whoever holds a signed link."""
 
 from __future__ import annotations
 
+import base64
 import hmac
 import re
 import threading
@@ -86,6 +87,53 @@ class Callers:
         # Google signs for anybody: without this check every Google account could call us.
         if claims.get("email_verified") is not True or str(claims.get("email", "")).lower() not in self._emails:
             raise Forged("this Google identity is not one of OIDC_EMAILS")
+
+
+LINK_CHANNELS = ("slack", "discord", "email")
+_KEY_BYTES, _MAC_BYTES = 16, 16
+
+
+class Link(msgspec.Struct, frozen=True):
+    """What an acknowledge link stands for."""
+
+    key: str
+    """The incident's."""
+    generation: int
+    channel: str
+    """Where it was posted."""
+
+
+class AcknowledgeLinks:
+    """Makes and reads the links that answer an incident: its key and generation, signed.
+
+    The MAC is made with a key of its own, derived from WEBHOOK_TOKEN: a link gives nobody the token, and a new token
+    makes all old links void.
+    """
+
+    def __init__(self, *, webhook_token: str, public_url: str) -> None:
+        """Without either there are no links: nobody could tell a true one, or reach it."""
+        self._url = f"{public_url}/a/" if webhook_token and public_url else ""
+        self._secret = hmac.digest(webhook_token.encode(), b"notifier acknowledge link", "sha256")
+
+    def url(self, key: str, generation: int, channel: str) -> str:
+        """The link for the readers of `channel`; empty where there are none."""
+        if not self._url or channel not in LINK_CHANNELS:
+            return ""
+        said = bytes.fromhex(key) + bytes([LINK_CHANNELS.index(channel)]) + generation.to_bytes(4)
+        return self._url + base64.urlsafe_b64encode(said + self._mac(said)).rstrip(b"=").decode()
+
+    def read(self, token: str) -> Link | None:
+        """What the last part of a link's path stands for; None when it is none of ours."""
+        if not self._url or not re.fullmatch("[A-Za-z0-9_-]{50}", token):
+            return None
+        signed = base64.urlsafe_b64decode(token + "==")
+        said, mac = signed[:-_MAC_BYTES], signed[-_MAC_BYTES:]
+        if not hmac.compare_digest(mac, self._mac(said)) or said[_KEY_BYTES] >= len(LINK_CHANNELS):
+            return None
+        return Link(said[:_KEY_BYTES].hex(), int.from_bytes(said[_KEY_BYTES + 1 :]), LINK_CHANNELS[said[_KEY_BYTES]])
+
+    def _mac(self, said: bytes) -> bytes:
+        return hmac.digest(self._secret, said, "sha256")[:_MAC_BYTES]
 
 
 class _Kept(msgspec.Struct, frozen=True):

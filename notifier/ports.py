@@ -1,18 +1,18 @@
-"""What the road needs from outside: Channel, Store, Clock, Ids and Log, and how each can fail."""
+"""What the road needs from outside: Channel, TextList, Store, Clock, Ids and Log, and how each can fail."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from notifier.core.incident import Incident
 from notifier.core.ledger import Ledger
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from notifier.core.alert import Severity
-    from notifier.core.incident import Incident
+    from notifier.core.listing import Listing
     from notifier.core.message import Message
     from notifier.core.outcome import Outcome
 
@@ -35,6 +35,18 @@ class Channel(Protocol):
 
     def preview(self, message: Message) -> str:
         """What `send` would put on the wire, for SIMULATE=1; secrets and phone numbers masked."""
+        ...
+
+
+class TextList(Protocol):
+    """The provider's own list of the texts it has made."""
+
+    def look_up(self, phone: int, since: datetime, deadline: float) -> Listing:
+        """Every text made for one phone (index into ONCALL_PHONE) from `since` on.
+
+        Back by `deadline` (seconds of `time.monotonic`). Never raises for what the outside did: that is a Listing
+        with its trouble.
+        """
         ...
 
 
@@ -61,6 +73,10 @@ class Ids(Protocol):
         """A fresh claim id: 128 random bits as text."""
         ...
 
+    def fraction(self) -> float:
+        """A random number from 0 up to 1."""
+        ...
+
 
 class Log(Protocol):
     """Structured log: written at every step, claimed by nobody."""
@@ -78,13 +94,25 @@ class Gathered(msgspec.Struct, frozen=True):
     incident_version: object = None
     """The store's own mark of what was read; None when there is no such document."""
     ledger_version: object = None
+    last_tick: datetime | None = None
+    """When the tick was last through; None if it never was."""
+
+
+class Found(msgspec.Struct, frozen=True):
+    """An incident that a search found."""
+
+    key: str
+    incident: Incident | None
+    """None: its document cannot be read."""
+    trouble: str = ""
+    """Why it cannot be read."""
 
 
 class Store(Protocol):
     """Durable state, changed by compare-and-set only. Safe to use from many threads."""
 
     def gather(self, key: str, deadline: float) -> Gathered:
-        """Read the incident `key` and the ledger, in one round trip.
+        """Read the incident `key`, the ledger, and when the tick was last through, in one round trip.
 
         `deadline`: seconds of `time.monotonic`, as in every call of a store.
         Raises StoreDown, StoreRefused, DocumentUnreadable.
@@ -99,6 +127,32 @@ class Store(Protocol):
         One round trip. The answer stands for a read made right after: usable as the next `seen`.
         Raises Conflict, StoreDown, StoreRefused.
         """
+        ...
+
+    def due(self, now: datetime, limit: int, deadline: float) -> list[Found]:
+        """At most `limit` incidents whose `next_due` is `now` or earlier, the oldest of these first.
+
+        Costs what it finds, however many are open. Raises StoreDown, StoreRefused, as do all searches.
+        """
+        ...
+
+    def waiting(self, limit: int, deadline: float) -> list[Found]:
+        """At most `limit` incidents with a page that the cap holds back, the longest waiting first."""
+        ...
+
+    def open_incidents(self, deadline: float) -> list[Found]:
+        """Every incident whose state is open. Costs as many reads."""
+        ...
+
+    def put_off(self, key: str, until: datetime, deadline: float) -> None:
+        """Let the search for what is due pass over the document `key` before `until`, whatever else stands in it.
+
+        Raises StoreDown, StoreRefused.
+        """
+        ...
+
+    def ticked(self, at: datetime, deadline: float) -> None:
+        """Remember that the tick was through. Raises StoreDown, StoreRefused."""
         ...
 
 

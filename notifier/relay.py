@@ -6,25 +6,36 @@ and nothing runs after the answer was given.
 
 from __future__ import annotations
 
-import traceback
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
-from functools import partial
 
 import msgspec
 
 from notifier.core.advance import advance
 from notifier.core.alert import Alert, Severity
 from notifier.core.beginning import key_of
-from notifier.core.events import Alerted, Attempt, Claim, Decision, Event, Settled, State
+from notifier.core.events import Acknowledged, Alerted, Attempt, Claim, Decision, Event, Finding, Settled, State, Ticked
 from notifier.core.incident import Incident
+from notifier.core.looking_up import listed_since
 from notifier.core.message import message_of
-from notifier.core.outcome import Outcome, Result
 from notifier.core.policy import Policy
 from notifier.core.settling import second_try_at
-from notifier.ports import Channel, Clock, Conflict, Gathered, Ids, Log, Store, StoreDown, StoreError, StoreRefused
+from notifier.degraded import Degraded
+from notifier.ports import (
+    Clock,
+    Conflict,
+    DocumentUnreadable,
+    Gathered,
+    Ids,
+    Log,
+    Store,
+    StoreDown,
+    StoreError,
+    StoreRefused,
+)
+from notifier.sending import LOOK_UP_SECONDS, Deadlines, Sender
 
 ALERTS_AT_ONCE = 32
 """Of one body. Each holds a thread and up to five sends; one channel that hangs holds it for the whole request."""
@@ -33,9 +44,6 @@ STORE_ONLY_SECONDS = 1.0
 """What is left of the time to claim for alerts whose turn has not come: they are stored as owed, and not sent here."""
 LOOK_AGAIN_SECONDS = 1.5
 """For a commit whose answer did not come: has it landed?"""
-GRACE = 0.25
-"""Seconds a send may come back late: it has stopped writing by its deadline, and its thread is on the way."""
-
 CONFLICT_PAUSE_SECONDS = 0.1
 CONFLICT_PAUSE_MOST_SECONDS = 0.4
 """At most, before what somebody else changed is read again; a random part of it, doubled at each conflict.
@@ -44,51 +52,25 @@ Without it, of many requests that want one of the last slots each round lets one
 commits queue up in the store. With it most of them find the slots taken when they read again.
 """
 
-CLAIM_SECONDS = 4.0
-SEND_SECONDS = 7.5
-RECORD_SECONDS = 9.0
-"""Pub/Sub gives up on a push at 10 s by default (ackDeadlineSeconds)."""
-
-
-class Deadlines(msgspec.Struct, frozen=True, kw_only=True):
-    """When each stretch of the road ends, in seconds of the monotonic clock."""
-
-    claim_by: float
-    send_by: float
-    record_by: float
-
-    @classmethod
-    def of_alert(cls, started: float, now: float) -> Deadlines:
-        """For a request that began at `started` and is authorised `now`."""
-        send_by = started + SEND_SECONDS
-        return cls(claim_by=min(now + CLAIM_SECONDS, send_by), send_by=send_by, record_by=started + RECORD_SECONDS)
-
 
 class Taken(msgspec.Struct, frozen=True):
-    """What became of one alert."""
+    """What became of one event."""
 
-    alert: Alert
     incident: Incident | None
-    """As it stands in the store; None when it could not be stored."""
+    """As it stands in the store; None when it is not there, or could not be stored."""
     error: StoreError | None = None
+    attempts: tuple[Attempt, ...] = ()
+    """What was sent, and how that ended."""
+    last_tick: datetime | None = None
+    """When the tick was last through, as the store said."""
 
 
 class _Claimed(msgspec.Struct, frozen=True):
-    """An alert that is durable, and what this request has to send of it."""
+    """An event that is durable, and what this request has to send of it."""
 
     seen: Gathered
     decision: Decision
     claim_id: str
-
-
-def at_once(tasks: Sequence[Callable[[], Outcome]], seconds: float) -> list[Outcome | None]:
-    """Run all `tasks`, each in its own thread; None for one that is not back after `seconds`."""
-    # A pool of its own: a thread held by a name server that does not answer delays no later request.
-    pool = ThreadPoolExecutor(max_workers=len(tasks))
-    futures = [pool.submit(task) for task in tasks]
-    wait(futures, timeout=max(seconds, 0))
-    pool.shutdown(wait=False)
-    return [future.result() if future.done() else None for future in futures]
 
 
 def _pause(claim_id: str, conflicts: int) -> float:
@@ -115,26 +97,30 @@ class Relay:
         *,
         policy: Policy,
         store: Store,
-        channels: Mapping[str, Channel],
+        sender: Sender,
+        degraded: Degraded,
         clock: Clock,
         ids: Ids,
         log: Log,
         lease: timedelta,
-        run_all: Callable[[Sequence[Callable[[], Outcome]], float], list[Outcome | None]] = at_once,
+        acknowledge_url: Callable[[str, int, str], str] = lambda _key, _generation, _channel: "",
     ) -> None:
+        """`acknowledge_url`: the link that answers an incident (key, generation), for the readers of one channel."""
         self._policy = policy
         self._store = store
-        self._channels = channels
+        self._sender = sender
+        self._degraded = degraded
         self._clock = clock
         self._ids = ids
         self._log = log
         self._lease = lease
-        self._run_all = run_all
+        self._acknowledge_url = acknowledge_url
 
     def take_all(self, alerts: Sequence[Alert], deadlines: Deadlines) -> list[Taken]:
         """Take every alert of a body, critical first, some at a time; alerts of one incident stay in their order.
 
         However long their channels hang, all are stored: those whose turn to be sent did not come are left to the tick.
+        What cannot be stored is told without the store.
         """
         by_incident: dict[str, list[int]] = {}
         for place in sorted(range(len(alerts)), key=lambda place: self._urgency(alerts[place])):
@@ -145,7 +131,7 @@ class Relay:
             # All are stored before any is sent: a channel that hangs costs the next one no place in the store.
             claimed = {place: self._claim_or_fail(alerts[place], deadlines) for place in sorted(places)}
             for place, one in claimed.items():
-                taken[place] = one if isinstance(one, Taken) else Taken(alerts[place], self._finish(one, deadlines))
+                taken[place] = one if isinstance(one, Taken) else self._finish(one, deadlines)
 
         if len(by_incident) == 1:
             take_in_order(next(iter(by_incident.values())), deadlines)
@@ -167,38 +153,66 @@ class Relay:
 
         Raises StoreError when nobody can tell whether it is durable, or it certainly is not; then nothing was sent.
         """
-        return self._finish(self._claim_sends(alert, deadlines), deadlines)
+        incident = self._finish(self._claim_alert(alert, deadlines), deadlines).incident
+        if incident is None:
+            raise StoreRefused("nothing was decided about an alert")
+        return incident
 
-    def _claim_sends(self, alert: Alert, deadlines: Deadlines) -> _Claimed:
-        """The first three steps of the road. Raises StoreError."""
+    def tick(self, key: str, deadlines: Deadlines) -> Taken:
+        """Do what is due of one incident. Raises StoreError."""
+        return self._finish(self._claim_sends(key, Ticked(), self._ids.claim(), deadlines), deadlines)
+
+    def acknowledge(self, key: str, generation: int, by: str, deadlines: Deadlines) -> Taken:
+        """Take somebody's answer. Raises StoreError when nobody can tell whether it is durable."""
+        event = Acknowledged(by=by, generation=generation)
+        return self._finish(self._claim_sends(key, event, self._ids.claim(), deadlines), deadlines)
+
+    def look(self, key: str, deadlines: Deadlines) -> Incident | None:
+        """How an incident stands; changes nothing. Raises StoreError."""
+        return self._store.gather(key, deadlines.claim_by).incident
+
+    def _claim_alert(self, alert: Alert, deadlines: Deadlines) -> _Claimed:
+        """The first three steps of the road, for an alert. Raises StoreError."""
         claim_id = self._ids.claim()
-        key = key_of(alert, claim_id)
-        seen, decision = self._step(key, Alerted(alert), claim_id, deadlines, deadlines.claim_by)
-        if decision.instead is not None:
-            return self._claim_sends(decision.instead, deadlines)
+        claimed = self._claim_sends(key_of(alert, claim_id), Alerted(alert), claim_id, deadlines)
+        if claimed.decision.instead is not None:
+            return self._claim_alert(claimed.decision.instead, deadlines)
+        return claimed
+
+    def _claim_sends(self, key: str, event: Event, claim_id: str, deadlines: Deadlines) -> _Claimed:
+        """The first three steps of the road. Raises StoreError."""
+        seen, decision = self._step(key, event, claim_id, deadlines, deadlines.claim_by)
         return _Claimed(seen, decision, claim_id)
 
     def _claim_or_fail(self, alert: Alert, deadlines: Deadlines) -> _Claimed | Taken:
         try:
-            return self._claim_sends(alert, deadlines)
+            return self._claim_alert(alert, deadlines)
         except StoreError as error:
             self._log.write(Severity.CRITICAL, f"an alert could not be stored: {error}", title=alert.title)
-            return Taken(alert, None, error)
+            # What the store refuses is our own mistake, and a text for each repeat of that would help nobody.
+            may_text = isinstance(error, StoreDown | DocumentUnreadable)
+            self._degraded.take(key_of(alert, ""), alert, deadlines.send_by, may_text=may_text)
+            return Taken(None, error)
 
     def _urgency(self, alert: Alert) -> tuple[bool, int]:
         severity, _ = self._policy.severity_of(alert.severity)
         return (alert.closed, -list(Severity).index(severity))
 
-    def _finish(self, claimed: _Claimed, deadlines: Deadlines) -> Incident:
-        """Send what is claimed, record how it ended, and go on while the record claims more (a second try)."""
+    def _finish(self, claimed: _Claimed, deadlines: Deadlines) -> Taken:
+        """Look up or send what is to be, record how it ended, and go on while the record claims more."""
         seen, decision, claim_id = claimed.seen, claimed.decision, claimed.claim_id
         incident = decision.incident
-        if incident is None:
-            raise StoreRefused("nothing was decided about an alert")
-        rounds = 0
-        while decision.send or (rounds == 1 and self._waits_for_second_try(incident, claim_id, deadlines)):
-            rounds += 1
-            event = Settled(attempts=self._send(incident, decision.send, deadlines), second_try=rounds == 1)
+        attempts: tuple[Attempt, ...] = ()
+        sent = 0
+        while incident is not None:
+            if decision.look_up and self._clock.monotonic() < deadlines.send_by:
+                event = Settled(findings=self._look_up(incident, decision.look_up, deadlines), second_try=False)
+            elif decision.send or (sent == 1 and self._waits_for_second_try(incident, claim_id, deadlines)):
+                sent += 1
+                event = Settled(attempts=self._send(incident, decision.send, deadlines), second_try=sent == 1)
+                attempts += event.attempts
+            else:
+                break
             try:
                 seen, decision = self._step(seen.key, event, claim_id, deadlines, deadlines.record_by, seen)
             except StoreError as error:
@@ -211,7 +225,7 @@ class Relay:
                 )
                 break
             incident = seen.incident or incident
-        return incident
+        return Taken(incident, attempts=attempts, last_tick=seen.last_tick)
 
     def _waits_for_second_try(self, incident: Incident, claim_id: str, deadlines: Deadlines) -> bool:
         """Let the time pass that a provider asked for, if it is short: at once would be refused again."""
@@ -224,7 +238,12 @@ class Relay:
 
     def _claim(self, claim_id: str, now: datetime, deadlines: Deadlines) -> Claim:
         left = timedelta(seconds=deadlines.send_by - self._clock.monotonic())
-        return Claim(id=claim_id, lease_until=now + self._lease, send_until=now + left)
+        return Claim(
+            id=claim_id,
+            lease_until=now + self._lease,
+            send_until=now + left,
+            store_was_down=self._degraded.store_was_down(now),
+        )
 
     def _step(
         self, key: str, event: Event, claim_id: str, deadlines: Deadlines, by: float, seen: Gathered | None = None
@@ -237,7 +256,11 @@ class Relay:
         conflicts = 0
         unsure: Decision | None = None
         while True:
-            seen = seen or self._store.gather(key, by)
+            try:
+                seen = seen or self._store.gather(key, by)
+            except StoreDown:
+                self._degraded.store_is_down()
+                raise
             if unsure and unsure.incident and isinstance(event, Alerted):
                 event = Alerted(event.alert, unsure.incident.generation)
             now = self._clock.now()
@@ -256,6 +279,7 @@ class Relay:
                 seen, unsure, by, conflicts = None, decision, max(by, look_until), conflicts + 1
                 self._clock.sleep(_pause(claim_id, conflicts))
             except StoreDown:
+                self._degraded.store_is_down()
                 # It may have landed: looked for once, a little beyond its time, while there is time to send.
                 if by >= look_until:
                     raise
@@ -271,30 +295,35 @@ class Relay:
             self._log.write(note.severity, note.text, **about)
 
     def _send(self, incident: Incident, keys: Sequence[str], deadlines: Deadlines) -> tuple[Attempt, ...]:
-        if not keys:
-            return ()
-        left = deadlines.send_by - self._clock.monotonic() + GRACE
-        outcomes = self._run_all([partial(self._send_one, incident, key, deadlines.send_by) for key in keys], left)
+        messages = {}
+        for key in keys:
+            channel = incident.deliveries[key].channel
+            url = self._acknowledge_url(incident.key, incident.generation, channel)
+            messages[key] = (channel, message_of(incident, key, self._policy, url))
         return tuple(
             Attempt(
                 delivery=key,
                 generation=incident.generation,
                 number=incident.deliveries[key].attempts,
-                outcome=outcome or Outcome(Result.UNKNOWN, "no answer before the deadline"),
+                outcome=outcome,
             )
-            for key, outcome in zip(keys, outcomes, strict=True)
+            for key, outcome in self._sender.send(messages, deadlines.send_by).items()
         )
 
-    def _send_one(self, incident: Incident, key: str, deadline: float) -> Outcome:
-        name = incident.deliveries[key].channel
-        channel = self._channels.get(name)
-        if channel is None:
-            return Outcome(Result.REJECTED, f"{name} is no longer configured")
-        try:
-            return channel.send(message_of(incident, key, self._policy), deadline)
-        except Exception as error:  # noqa: BLE001 - our own bug in one channel must not silence the others
-            # Its words stay out of the log: they may hold an address or a number.
-            where = traceback.extract_tb(error.__traceback__)[-1]
-            words = f"our own mistake: {type(error).__name__} in {where.name}, line {where.lineno}"
-            self._log.write(Severity.CRITICAL, f"{name}: {words}", ref=incident.ref)
-            return Outcome(Result.UNKNOWN, words)
+    def _look_up(self, incident: Incident, keys: Sequence[str], deadlines: Deadlines) -> tuple[Finding, ...]:
+        asked_at = self._clock.now()
+        deliveries = {key: incident.deliveries[key] for key in keys}
+        since = min(listed_since(incident, key, asked_at) for key in keys)
+        phones = sorted({delivery.phone or 0 for delivery in deliveries.values()})
+        deadline = min(self._clock.monotonic() + LOOK_UP_SECONDS, deadlines.send_by)
+        listings = self._sender.look_up(phones, since, deadline)
+        return tuple(
+            Finding(
+                delivery=key,
+                generation=incident.generation,
+                number=delivery.attempts,
+                asked_at=asked_at,
+                listing=listings[delivery.phone or 0],
+            )
+            for key, delivery in deliveries.items()
+        )

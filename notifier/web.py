@@ -6,27 +6,37 @@ import hashlib
 import traceback
 from collections.abc import Callable
 from http import HTTPStatus
+from urllib.parse import parse_qs
 
 import msgspec
 from flask import Request, Response
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import Map, Rule
 
-from notifier.auth import Callers, Refused, Unverifiable
+from notifier.auth import AcknowledgeLinks, Callers, Link, Refused, Unverifiable
 from notifier.body import BODY_BYTES, Body, Late, TooLarge
 from notifier.core.alert import Alert, Severity
+from notifier.core.answering import answerer
 from notifier.core.incident import Incident
 from notifier.core.unreadable import unreadable_alert
-from notifier.ports import Clock, Log, StoreRefused
-from notifier.relay import Deadlines, Relay, Taken
+from notifier.pages import acknowledge
+from notifier.ports import Clock, Log, StoreError, StoreRefused
+from notifier.relay import Relay, Taken
+from notifier.sending import Deadlines
 from notifier.sources import Reading, Unreadable, read
+from notifier.tick import Tick
 
 BODY_SECONDS = 2
 """Pub/Sub and Cloud Monitoring send the body at once; the 9 s of a request are for people to be told."""
 RETRY_AFTER_SECONDS = 10
 
 _URLS = Map(
-    [Rule("/", endpoint="alerts", methods=["POST"]), Rule("/health", endpoint="health", methods=["GET"])],
+    [
+        Rule("/", endpoint="alerts", methods=["POST"]),
+        Rule("/tick", endpoint="tick", methods=["POST"]),
+        Rule("/a/<token>", endpoint="acknowledge", methods=["GET", "POST"]),
+        Rule("/health", endpoint="health", methods=["GET"]),
+    ],
     merge_slashes=False,
 )
 
@@ -34,13 +44,19 @@ _URLS = Map(
 class Web:
     """The HTTP function: one call for each request."""
 
-    def __init__(self, *, relay: Relay, callers: Callers, clock: Clock, log: Log) -> None:
+    def __init__(
+        self, *, relay: Relay, tick: Tick, callers: Callers, links: AcknowledgeLinks, clock: Clock, log: Log
+    ) -> None:
         self._relay = relay
+        self._tick = tick
         self._callers = callers
+        self._links = links
         self._clock = clock
         self._log = log
-        self._endpoints: dict[str, Callable[[Request, Body, float], Response]] = {
+        self._endpoints: dict[str, Callable[..., Response]] = {
             "alerts": self._take_alerts,
+            "tick": self._do_what_is_due,
+            "acknowledge": self._acknowledge,
             "health": lambda _request, _body, _started: _answer(HTTPStatus.OK, {"status": "ok"}),
         }
 
@@ -54,8 +70,8 @@ class Web:
 
     def _answered(self, request: Request, body: Body, started: float) -> Response:
         try:
-            endpoint, _ = _URLS.bind("").match(request.path, request.method)
-            return self._endpoints[endpoint](request, body, started)
+            endpoint, parts = _URLS.bind("").match(request.path, request.method)
+            return self._endpoints[endpoint](request, body, started, **parts)
         except MethodNotAllowed as error:
             allowed = ", ".join(sorted(error.valid_methods or ()))
             return _error(HTTPStatus.METHOD_NOT_ALLOWED, f"expected {allowed} for this path", {"Allow": allowed})
@@ -84,7 +100,7 @@ class Web:
             self._log.write(Severity.WARNING, f"a body that was not all here after {BODY_SECONDS} s was refused")
             return _error(HTTPStatus.REQUEST_TIMEOUT, f"expected all of the body within {BODY_SECONDS} seconds")
         # Only now: the store's time is not for the sender to use up.
-        deadlines = Deadlines.of_alert(started, self._clock.monotonic())
+        deadlines = Deadlines.of_request(started, self._clock.monotonic())
         try:
             reading = read(content)
         except Unreadable as refusal:
@@ -98,7 +114,54 @@ class Web:
         taken = self._relay.take_all(reading.alerts, deadlines)
         # Afterwards, so that no page waits for the ledger; too late to be sent, they are still stored as owed.
         taken += self._relay.take_all(notices, msgspec.structs.replace(deadlines, claim_by=deadlines.record_by))
+        if through := [one for one in taken if not one.error]:
+            last_tick = max((one.last_tick for one in through if one.last_tick), default=None)
+            self._tick.catch_up(last_tick, deadlines.record_by)
         return self._answer_alerts(reading, taken)
+
+    def _do_what_is_due(self, request: Request, _body: Body, started: float) -> Response:
+        self._callers.admit(_credential(request), request.args.get("auth_token"))
+        done = self._tick.run(started)
+        content: dict[str, object] = {
+            "incidents": done.incidents,
+            "sends": dict(done.sent),
+            "unreadable": done.unreadable,
+            "failed": done.failed,
+            "left": done.left,
+        }
+        if done.error:
+            words = "the store could not be searched; the next tick does it"
+            return _answer(HTTPStatus.SERVICE_UNAVAILABLE, {"error": words, **content}, _RETRY_AFTER)
+        return _answer(HTTPStatus.OK, content)
+
+    def _acknowledge(self, request: Request, body: Body, started: float, token: str) -> Response:
+        """Show what the link is about; answer it only for a POST, which no link scanner or preview sends."""
+        link = self._links.read(token)
+        if link is None:
+            self._log.write(Severity.WARNING, "an acknowledge link that is none of ours was opened")
+            return _page(HTTPStatus.NOT_FOUND, acknowledge.no_such_link())
+        posts = request.method == "POST"
+        try:
+            form = body.take(started + BODY_SECONDS - self._clock.monotonic()) if posts else b""
+        except (TooLarge, Late):
+            return _error(HTTPStatus.BAD_REQUEST, "expected the form of the page, within 2 seconds")
+        deadlines = Deadlines.of_request(started, self._clock.monotonic())
+        try:
+            before = self._relay.look(link.key, deadlines)
+            incident = self._answered_by(_name(form), link, deadlines) if posts and before else before
+        except StoreError as error:
+            self._log.write(Severity.ERROR, f"an acknowledgement could not be stored: {error}")
+            words = acknowledge.not_reachable(RETRY_AFTER_SECONDS)
+            return _page(HTTPStatus.SERVICE_UNAVAILABLE, words, _RETRY_AFTER)
+        if incident is None:
+            return _page(HTTPStatus.NOT_FOUND, acknowledge.no_such_link())
+        done = posts and before is not None and before.state is not incident.state
+        page = acknowledge.page_of(incident, link.generation, self._clock.now(), done=done)
+        return _page(HTTPStatus.OK, page)
+
+    def _answered_by(self, name: str, link: Link, deadlines: Deadlines) -> Incident | None:
+        by = answerer(name, link.channel)
+        return self._relay.acknowledge(link.key, link.generation, by, deadlines).incident
 
     def _answer_alerts(self, reading: Reading, taken: list[Taken]) -> Response:
         alerts = taken[: len(reading.alerts)]
@@ -143,6 +206,16 @@ def _credential(request: Request) -> str | None:
     except ValueError:  # Werkzeug's, for a "Basic" that is not ASCII
         return None
     return (credential.token or credential.password) if credential else None
+
+
+def _name(form: bytes) -> str:
+    """What stands in the field of the acknowledge page."""
+    return parse_qs(form.decode("utf-8", "replace"), max_num_fields=10).get("name", [""])[0] if form else ""
+
+
+def _page(status: int, page: str, headers: dict[str, str] | None = None) -> Response:
+    headers = {**acknowledge.SECURITY_HEADERS, **(headers or {})}
+    return Response(page, status=int(status), headers=headers, content_type="text/html; charset=utf-8")
 
 
 def _store_failed(taken: list[Taken], words: str, content: dict[str, object]) -> Response | None:

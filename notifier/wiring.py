@@ -10,7 +10,7 @@ from typing import TextIO
 
 import msgspec
 
-from notifier.auth import Callers
+from notifier.auth import AcknowledgeLinks, Callers
 from notifier.channels.discord import Discord
 from notifier.channels.email import Email
 from notifier.channels.log import StreamLog
@@ -21,12 +21,15 @@ from notifier.channels.wire import Wire
 from notifier.core.alert import Severity
 from notifier.core.incident import Incident
 from notifier.core.policy import Policy
+from notifier.degraded import Degraded
 from notifier.policy_file import read_policy
-from notifier.ports import Channel, Clock, Ids, Log, Store
-from notifier.relay import Deadlines, Relay
+from notifier.ports import Channel, Clock, Ids, Log, Store, TextList
+from notifier.relay import Relay
+from notifier.sending import AtOnce, Deadlines, Sender, at_once
 from notifier.settings import MailServer, Settings, TwilioAccount, settings_from_environment
 from notifier.sources import Unreadable, read
 from notifier.stores.sqlite import SqliteStore
+from notifier.tick import Tick
 from notifier.web import Web
 
 # What stands in, with SIMULATE=1, for what is not set: nothing is ever sent there.
@@ -70,12 +73,17 @@ class RandomIds:
     def claim(self) -> str:
         return secrets.token_hex(16)
 
+    def fraction(self) -> float:
+        return secrets.randbits(53) / 2**53
+
 
 class App(msgspec.Struct, frozen=True):
     """One instance's parts, put together."""
 
     web: Web
     relay: Relay
+    tick: Tick
+    store: Store
     clock: Clock
 
     def take(self, body: bytes) -> Incident:
@@ -87,7 +95,7 @@ class App(msgspec.Struct, frozen=True):
         alerts = read(body).alerts
         if len(alerts) != 1:
             raise Unreadable(f"expected one alert, got {len(alerts)}")
-        return self.relay.take(alerts[0], Deadlines.of_alert(started, started))
+        return self.relay.take(alerts[0], Deadlines.of_request(started, started))
 
 
 @cache
@@ -99,32 +107,46 @@ def app_from_environment(log_to: TextIO | None = None) -> App:
     """
     settings = settings_from_environment()
     log = StreamLog(settings.log_format, stream=log_to)
-    return build(settings, read_policy(settings.policy_file), log=log)
+    return build(settings, read_policy(settings.policy_file), Outside(log=log))
 
 
-def build(
-    settings: Settings,
-    policy: Policy,
-    *,
-    store: Store | None = None,
-    clock: Clock | None = None,
-    ids: Ids | None = None,
-    log: Log | None = None,
-) -> App:
-    """Put an app together; what is given stands in for the real thing."""
-    clock = clock or SystemClock()
-    log = log or StreamLog(settings.log_format)
+class Outside(msgspec.Struct, frozen=True, kw_only=True):
+    """What an app is put together with in place of the real thing; None: the real thing."""
+
+    store: Store | None = None
+    channels: dict[str, Channel] | None = None
+    texts: TextList | None = None
+    clock: Clock | None = None
+    ids: Ids | None = None
+    log: Log | None = None
+    all_at_once: AtOnce = at_once
+
+
+def build(settings: Settings, policy: Policy, outside: Outside = Outside()) -> App:  # noqa: B008 - frozen
+    """Put an app together."""
+    clock = outside.clock or SystemClock()
+    log = outside.log or StreamLog(settings.log_format)
+    ids = outside.ids or RandomIds()
+    store = outside.store or _store(settings)
     phones = settings.oncall_phones or ((_SIMULATED_PHONE,) if settings.simulate else ())
-    channels = _channels(settings, phones, clock, log)
+    channels, texts = (
+        _channels(settings, phones, clock, log) if outside.channels is None else (outside.channels, outside.texts)
+    )
+    deployed = policy.deployed({"log", *channels}, len(phones))
+    links = AcknowledgeLinks(webhook_token=settings.webhook_token, public_url=settings.public_url)
+    sender = Sender(channels=channels, texts=texts, clock=clock, log=log, all_at_once=outside.all_at_once)
     relay = Relay(
-        policy=policy.deployed({"log", *channels}, len(phones)),
-        store=store or _store(settings),
-        channels=channels,
+        policy=deployed,
+        store=store,
+        sender=sender,
+        degraded=Degraded(policy=deployed, sender=sender, clock=clock, ids=ids, log=log),
         clock=clock,
-        ids=ids or RandomIds(),
+        ids=ids,
         log=log,
         lease=timedelta(seconds=settings.lease_seconds),
+        acknowledge_url=links.url,
     )
+    tick = Tick(relay=relay, store=store, policy=deployed, clock=clock, log=log, all_at_once=outside.all_at_once)
     callers = Callers(
         webhook_token=settings.webhook_token,
         oidc_emails=settings.oidc_emails,
@@ -132,11 +154,14 @@ def build(
         clock=clock,
     )
     _tell_start(settings, policy, channels, log)
-    return App(Web(relay=relay, callers=callers, clock=clock, log=log), relay, clock)
+    web = Web(relay=relay, tick=tick, callers=callers, links=links, clock=clock, log=log)
+    return App(web, relay, tick, store, clock)
 
 
-def _channels(settings: Settings, phones: tuple[str, ...], clock: Clock, log: Log) -> dict[str, Channel]:
-    """The channels that are configured; with SIMULATE=1 all of them, and none sends."""
+def _channels(
+    settings: Settings, phones: tuple[str, ...], clock: Clock, log: Log
+) -> tuple[dict[str, Channel], TextList | None]:
+    """The channels that are configured, and Twilio's list; with SIMULATE=1 all of them, and none sends."""
     simulate = settings.simulate
     slack_url = settings.slack_webhook_url or (_NOWHERE if simulate else "")
     discord_url = settings.discord_webhook_url or (_NOWHERE if simulate else "")
@@ -144,6 +169,7 @@ def _channels(settings: Settings, phones: tuple[str, ...], clock: Clock, log: Lo
     twilio = settings.twilio or (_SIMULATED_TWILIO if simulate else None)
     wire = Wire()
     channels: dict[str, Channel] = {}
+    texts: TextList | None = None
     if slack_url:
         channels["slack"] = Slack(wire, slack_url)
     if discord_url:
@@ -151,8 +177,11 @@ def _channels(settings: Settings, phones: tuple[str, ...], clock: Clock, log: Lo
     if mail:
         channels["email"] = Email(clock=clock, **msgspec.structs.asdict(mail))
     if twilio and phones:
-        channels["sms"] = Twilio(wire, phones=phones, **msgspec.structs.asdict(twilio))
-    return {name: Simulated(channel, log) for name, channel in channels.items()} if simulate else channels
+        channels["sms"] = texts = Twilio(wire, phones=phones, **msgspec.structs.asdict(twilio))
+    if simulate:
+        simulated = {name: Simulated(channel, log) for name, channel in channels.items()}
+        return dict(simulated), simulated.get("sms")
+    return channels, texts
 
 
 def _store(settings: Settings) -> Store:

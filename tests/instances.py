@@ -10,11 +10,15 @@ from threading import Lock
 from notifier.core.alert import Severity
 from notifier.core.incident import Incident
 from notifier.core.ledger import Ledger
+from notifier.core.listing import Listing
 from notifier.core.message import Message
 from notifier.core.outcome import Outcome, Result
 from notifier.core.policy import Policy
-from notifier.ports import Channel, Gathered, Store
-from notifier.relay import Deadlines, Relay
+from notifier.degraded import Degraded
+from notifier.ports import Channel, Found, Gathered, Store
+from notifier.relay import Relay
+from notifier.sending import Deadlines, Sender, at_once
+from notifier.tick import Tick
 from tests.builders import NOON, POLICY
 
 SENT = Outcome(Result.SENT)
@@ -53,6 +57,9 @@ class CountingIds:
             self._count += 1
             return f"{self._name}-{self._count}"
 
+    def fraction(self) -> float:
+        return 0.5
+
 
 class RecordingChannel:
     """Remembers what it was told, and answers what it is asked to: `ends` first, then `sent`."""
@@ -81,6 +88,20 @@ class RecordingChannel:
         return [message.headline for message in self.told]
 
 
+class RecordedList:
+    """The provider's list, as a test fills it; remembers what was asked: phone, since."""
+
+    def __init__(self) -> None:
+        self.listing = Listing()
+        self.asked: list[tuple[int, datetime]] = []
+        self.on_look: Callable[[], None] = lambda: None
+
+    def look_up(self, phone: int, since: datetime, deadline: float) -> Listing:
+        self.asked.append((phone, since))
+        self.on_look()
+        return self.listing
+
+
 class RecordingLog:
     """Remembers its lines."""
 
@@ -107,19 +128,41 @@ class CountingStore:
         self.written = 0
 
     def gather(self, key: str, deadline: float) -> Gathered:
-        self.calls.append("gather")
-        self.before("gather")
+        self._count("gather")
         return self.inner.gather(key, deadline)
 
     def commit(
         self, seen: Gathered, deadline: float, *, incident: Incident | None = None, ledger: Ledger | None = None
     ) -> Gathered:
-        self.calls.append("commit")
-        self.before("commit")
+        self._count("commit")
         self.written += (incident is not None) + (ledger is not None)
         done = self.inner.commit(seen, deadline, incident=incident, ledger=ledger)
         self.after_commit(self.calls.count("commit"))
         return done
+
+    def due(self, now: datetime, limit: int, deadline: float) -> list[Found]:
+        self._count("due")
+        return self.inner.due(now, limit, deadline)
+
+    def waiting(self, limit: int, deadline: float) -> list[Found]:
+        self._count("waiting")
+        return self.inner.waiting(limit, deadline)
+
+    def open_incidents(self, deadline: float) -> list[Found]:
+        self._count("open_incidents")
+        return self.inner.open_incidents(deadline)
+
+    def put_off(self, key: str, until: datetime, deadline: float) -> None:
+        self._count("put_off")
+        self.inner.put_off(key, until, deadline)
+
+    def ticked(self, at: datetime, deadline: float) -> None:
+        self._count("ticked")
+        self.inner.ticked(at, deadline)
+
+    def _count(self, call: str) -> None:
+        self.calls.append(call)
+        self.before(call)
 
 
 class Instance:
@@ -131,20 +174,28 @@ class Instance:
         self.log = RecordingLog()
         names = {channel for route in policy.routes.values() for channel in route if channel != "log"}
         self.channels = {channel: RecordingChannel(channel) for channel in names}
+        self.ids = CountingIds(name)
+        self.list = RecordedList()
         channels: dict[str, Channel] = {**self.channels}
+        self.sender = Sender(channels=channels, texts=self.list, clock=clock, log=self.log, all_at_once=at_once)
+        self.degraded = Degraded(policy=policy, sender=self.sender, clock=clock, ids=self.ids, log=self.log)
         self.relay = Relay(
             policy=policy,
             store=self.store,
-            channels=channels,
+            sender=self.sender,
+            degraded=self.degraded,
             clock=clock,
-            ids=CountingIds(name),
+            ids=self.ids,
             log=self.log,
             lease=timedelta(seconds=30),
+        )
+        self.tick = Tick(
+            relay=self.relay, store=self.store, policy=policy, clock=clock, log=self.log, all_at_once=at_once
         )
 
     def deadlines(self) -> Deadlines:
         now = self.clock.monotonic()
-        return Deadlines.of_alert(now, now)
+        return Deadlines.of_request(now, now)
 
     @property
     def texts(self) -> list[str]:

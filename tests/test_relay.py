@@ -16,7 +16,8 @@ from notifier.core.incident import Incident, IncidentState
 from notifier.core.outcome import Outcome, Result
 from notifier.core.unreadable import unreadable_alert
 from notifier.ports import Conflict, Gathered, StoreDown, StoreError, StoreRefused
-from notifier.relay import Deadlines, _pause, at_once
+from notifier.relay import _pause
+from notifier.sending import Deadlines, at_once
 from notifier.stores.sqlite import SqliteStore
 from tests.builders import SHIPPED, an_alert
 from tests.instances import SENT, Instance, VirtualClock
@@ -118,7 +119,7 @@ def lose_answer(instance: Instance, number: int, error: StoreError) -> None:
 
 
 @pytest.mark.parametrize("call", ["gather", "commit"])
-def test_a_store_that_is_down_before_the_claim_sends_nothing_and_says_so(instance: Instance, call: str) -> None:
+def test_a_store_that_is_down_before_the_claim_is_said_and_told_of_without_it(instance: Instance, call: str) -> None:
     def down(name: str) -> None:
         if name == call:
             raise StoreDown("the store does not answer")
@@ -127,7 +128,8 @@ def test_a_store_that_is_down_before_the_claim_sends_nothing_and_says_so(instanc
     (taken,) = instance.relay.take_all([an_alert()], instance.deadlines())
     assert isinstance(taken.error, StoreDown)
     assert taken.incident is None
-    assert not any(channel.told for channel in instance.channels.values())
+    assert instance.channels["slack"].headlines == ["CRITICAL: db is down (state store unreachable)"]
+    assert len(instance.texts) == 1
     assert (Severity.CRITICAL, "an alert could not be stored: the store does not answer") in instance.log.lines
 
 
@@ -343,7 +345,7 @@ def test_our_own_mistake_in_one_channel_leaves_the_others_unharmed(instance: Ins
 
 
 def test_a_delivery_to_a_channel_no_longer_configured_is_said_on_another(instance: Instance) -> None:
-    del instance.relay._channels["slack"]  # type: ignore[attr-defined]
+    del instance.sender._channels["slack"]  # type: ignore[attr-defined]
     (incident,) = take(instance, an_alert("warning"))
     assert incident.deliveries["opened/slack"].detail == "slack is no longer configured"
     assert any("slack cannot be told" in line for line in instance.channels["discord"].headlines)
@@ -398,9 +400,9 @@ def test_a_decision_without_an_incident_is_our_own_mistake(instance: Instance, m
 
 
 def test_the_deadlines_of_an_alert_are_those_of_the_design() -> None:
-    assert Deadlines.of_alert(100.0, 100.0) == Deadlines(claim_by=104.0, send_by=107.5, record_by=109.0)
-    assert Deadlines.of_alert(100.0, 101.5).claim_by == 105.5
-    assert Deadlines.of_alert(100.0, 106.0).claim_by == 107.5
+    assert Deadlines.of_request(100.0, 100.0) == Deadlines(claim_by=104.0, send_by=107.5, record_by=109.0)
+    assert Deadlines.of_request(100.0, 101.5).claim_by == 105.5
+    assert Deadlines.of_request(100.0, 106.0).claim_by == 107.5
 
 
 def test_a_send_that_is_not_back_in_time_is_not_waited_for() -> None:
@@ -415,7 +417,7 @@ def test_a_send_that_is_not_back_in_time_is_not_waited_for() -> None:
 
 
 def test_a_send_not_back_in_time_is_unknown(instance: Instance) -> None:
-    instance.relay._run_all = lambda tasks, _: [None for _ in tasks]
+    instance.sender._all_at_once = lambda tasks, seconds: [None for _ in tasks]  # type: ignore[assignment]
     (incident,) = take(instance, an_alert("info"))
     assert {delivery.state.value for delivery in incident.deliveries.values()} == {"unknown"}
 

@@ -21,7 +21,7 @@ from notifier.settings import NAMES, read_settings
 from notifier.sources import Unreadable
 from notifier.stores.firestore import FirestoreStore
 from notifier.stores.sqlite import SqliteStore
-from notifier.wiring import App, app_from_environment, build
+from notifier.wiring import App, Outside, app_from_environment, build
 from tests.web.pager import TOKEN, MemoryLog, basic, sample
 
 ROOT = Path(__file__).parents[1]
@@ -49,7 +49,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def started(values: dict[str, str], policy: Policy = POLICY) -> MemoryLog:
     """The start-up log of an app with these settings."""
     log = MemoryLog()
-    build(read_settings({"WEBHOOK_TOKEN": TOKEN, **values}), policy, log=log)
+    build(read_settings({"WEBHOOK_TOKEN": TOKEN, **values}), policy, Outside(log=log))
     return log
 
 
@@ -95,8 +95,8 @@ def test_the_start_up_log_holds_no_secret_and_no_phone() -> None:
 
 
 def test_state_is_where_the_settings_say(tmp_path: Path) -> None:
-    sqlite = build(read_settings({"STATE": f"sqlite:{tmp_path / 'a'}"}), POLICY, log=MemoryLog())
-    firestore = build(read_settings({"STATE": "firestore"}), POLICY, log=MemoryLog())
+    sqlite = build(read_settings({"STATE": f"sqlite:{tmp_path / 'a'}"}), POLICY, Outside(log=MemoryLog()))
+    firestore = build(read_settings({"STATE": "firestore"}), POLICY, Outside(log=MemoryLog()))
     assert isinstance(sqlite.relay._store, SqliteStore)
     assert isinstance(firestore.relay._store, FirestoreStore)
 
@@ -104,7 +104,7 @@ def test_state_is_where_the_settings_say(tmp_path: Path) -> None:
 def simulated(tmp_path: Path, **values: str) -> tuple[App, MemoryLog]:
     log = MemoryLog()
     settings = read_settings({"SIMULATE": "1", "STATE": f"sqlite:{tmp_path / 'state.sqlite'}", **values})
-    return build(settings, POLICY, log=log), log
+    return build(settings, POLICY, Outside(log=log)), log
 
 
 @pytest.mark.usefixtures("no_network")

@@ -84,10 +84,9 @@ def payload(message: Message) -> dict[str, object]:
 
 def _embed(message: Message) -> dict[str, object]:
     description = fit(_pieces(message.body.strip()), BODY_CHARACTERS, _units)
-    url = message.url.replace("(", "%28").replace(")", "%29")
-    if re.fullmatch(r"https?://[^\s<>]{1,1000}", url):
-        host = "".join(_pieces(host_of(url)))
-        description = f"{description}\n\n[Open the alert]({url}) at {host}".strip()
+    host = "".join(_pieces(host_of(message.url)))
+    links = [_link("Acknowledge", message.acknowledge_url), _link("Open the alert", message.url, f" at {host}")]
+    description = "\n\n".join(filter(None, [description, " · ".join(filter(None, links))]))
     footer = f"#{message.ref}"
     # 40: room for how many values are not shown.
     room = EMBED_CHARACTERS - _units(description) - _units(footer) - 40
@@ -109,6 +108,11 @@ def _embed(message: Message) -> dict[str, object]:
         "fields": fields,
         "footer": {"text": footer},
     }
+
+
+def _link(words: str, url: str, end: str = "") -> str:
+    url = url.replace("(", "%28").replace(")", "%29")
+    return f"[{words}]({url}){end}" if re.fullmatch(r"https?://[^\s<>]{1,1000}", url) else ""
 
 
 def _units(text: str) -> int:

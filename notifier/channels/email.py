@@ -264,6 +264,7 @@ def _text(message: Message) -> str:
         message.headline,
         message.body.strip(),
         "\n".join(f"{name}: {value}" for name, value in message.facts),
+        f"Acknowledge (no more pages): {message.acknowledge_url}" if message.acknowledge_url else "",
         message.url,
         f"#{message.ref}",
     ]

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from notifier.core.alert import Severity
+from notifier.core.listing import Listing
 from notifier.core.outcome import Outcome, Result
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from notifier.core.message import Message
     from notifier.ports import Channel, Log
 
@@ -34,6 +37,10 @@ class Simulated:
             preview=self.preview(message),
         )
         return Outcome(Result.SENT, "simulated: nothing was sent")
+
+    def look_up(self, phone: int, since: datetime, deadline: float) -> Listing:  # noqa: ARG002 the port's
+        """Nothing was ever sent."""
+        return Listing()
 
     def preview(self, message: Message) -> str:
         return self._channel.preview(message)

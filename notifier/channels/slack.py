@@ -96,10 +96,16 @@ def _blocks(message: Message) -> Iterator[dict[str, object]]:
     closing = f"#{message.ref}"
     if len(message.facts) > FIELDS:
         closing += f" · {len(message.facts) - FIELDS} more values not shown"
-    link = "".join(_escaped(message.url))
-    if re.fullmatch(r"https?://[^\s<>|]+", message.url) and len(link) <= LINK_CHARACTERS:
-        closing += f" · <{link}|Open at {''.join(_escaped(host_of(message.url)))}>"
+    closing += _link(message.acknowledge_url, "Acknowledge")
+    closing += _link(message.url, f"Open at {host_of(message.url)}")
     yield {"type": "context", "elements": [_mrkdwn(closing)]}
+
+
+def _link(url: str, words: str) -> str:
+    link = "".join(_escaped(url))
+    if not re.fullmatch(r"https?://[^\s<>|]+", url) or len(link) > LINK_CHARACTERS:
+        return ""
+    return f" · <{link}|{''.join(_escaped(words))}>"
 
 
 def _sections(body: str) -> Iterator[str]:

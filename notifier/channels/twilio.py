@@ -7,6 +7,8 @@ absolute deadline nor a way to tell "not sent" from "may have been sent".
 from __future__ import annotations
 
 import re
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
@@ -15,6 +17,7 @@ import msgspec
 from notifier.channels.twilio_errors import ERRORS
 from notifier.channels.wire import Reply, Wire, mask_phone, redact, verdict
 from notifier.core.alert import printable
+from notifier.core.listing import Listing, Text
 from notifier.core.outcome import Outcome, Result
 
 if TYPE_CHECKING:
@@ -24,7 +27,12 @@ if TYPE_CHECKING:
 
 API_URL = "https://api.twilio.com"
 
+PAGE_SIZE = 200
+"""Of the list, one page of which is read: newest first, and more than a phone gets in the hour that counts."""
+LIST_BYTES = 1024 * 1024
+
 _FAILED = {"failed", "undelivered", "canceled"}
+_HEADERS = {"Accept": "application/json", "Accept-Charset": "utf-8"}
 
 
 class Twilio:
@@ -67,14 +75,29 @@ class Twilio:
             self._url,
             form.encode(),
             deadline=deadline,
-            headers={
-                "Content-Type": "application/x-www-form-urlencoded",
-                "Accept": "application/json",
-                "Accept-Charset": "utf-8",
-            },
+            headers={"Content-Type": "application/x-www-form-urlencoded", **_HEADERS},
             auth=self._auth,
         )
         return answer if isinstance(answer, Outcome) else self._outcome(answer)
+
+    def look_up(self, phone: int, since: datetime, deadline: float) -> Listing:
+        """What Twilio has made for one phone from `since` on.
+
+        Asked for by recipient only: the filter by date is on the date of sending, which a queued message has not, and
+        a Messaging Service's message has no sender
+        (https://www.twilio.com/docs/messaging/api/message-resource#read-multiple-message-resources).
+        """
+        if not 0 <= phone < len(self._phones):
+            return Listing(trouble="this phone is no longer in ONCALL_PHONE")
+        query = urlencode({"To": self._phones[phone], "PageSize": PAGE_SIZE})
+        answer = self._wire.get(
+            f"{self._url}?{query}", deadline=deadline, headers=_HEADERS, auth=self._auth, most=LIST_BYTES
+        )
+        if isinstance(answer, Outcome):
+            return Listing(trouble=answer.detail)
+        if answer.status != 200 or not answer.whole:  # noqa: PLR2004 OK
+            return Listing(trouble=self._outcome(answer).detail)
+        return self._listing(answer, since)
 
     def preview(self, message: Message) -> str:
         phone = self._phone(message)
@@ -101,6 +124,25 @@ class Twilio:
         said = redact(error.message or "", self._auth[1]) or "no reason given"
         code = "" if error.code is None else f" (Twilio error {error.code})"
         return verdict(reply, f"{said}{code}{_HINTS.get(reply.status, '')}")
+
+    def _listing(self, reply: Reply, since: datetime) -> Listing:
+        try:
+            page = msgspec.json.decode(reply.body, type=_Page, strict=False)
+            made = [(parsedate_to_datetime(one.date_created or ""), one) for one in page.messages]
+        except (*_UNREADABLE, ValueError):
+            return Listing(trouble=f"{reply.host} gave a list that could not be read")
+        if any(at.tzinfo is None for at, _ in made):
+            return Listing(trouble=f"{reply.host} gave a list with times of no zone")
+        # Cut to the second by Twilio.
+        recent = [(at, one) for at, one in made if at >= since - timedelta(seconds=1)]
+        if page.next_page_uri and len(recent) == len(made):
+            return Listing(trouble=f"{reply.host} lists more texts to this phone than are read at once")
+        return Listing(texts=tuple(_text(at, one) for at, one in recent if self._is_ours(one)))
+
+    def _is_ours(self, message: _Listed) -> bool:
+        """Sent by our number or service, or by one that the list does not name."""
+        named = {message.sender, message.messaging_service_sid} - {None, ""}
+        return (message.direction or "").startswith("outbound") and (not named or self._sender[1] in named)
 
     def _created(self, reply: Reply) -> Outcome:
         try:
@@ -136,6 +178,31 @@ class _Created(msgspec.Struct):
     sid: str | None = None
     status: str | None = None
     error_code: int | None = None
+
+
+class _Listed(msgspec.Struct, rename={"sender": "from"}):
+    sid: str
+    date_created: str | None = None
+    body: str | None = None
+    direction: str | None = None
+    status: str | None = None
+    error_code: int | None = None
+    sender: str | None = None
+    messaging_service_sid: str | None = None
+
+
+class _Page(msgspec.Struct):
+    messages: list[_Listed]
+    next_page_uri: str | None = None
+
+
+def _text(created_at: datetime, message: _Listed) -> Text:
+    trouble = ""
+    if message.status in _FAILED:
+        known = ERRORS.get(message.error_code or 0)
+        words = f"{known.words} (Twilio error {message.error_code})" if known else f"error {message.error_code}"
+        trouble = f"Twilio made a message of it that is {message.status}: {words}"
+    return Text(id=message.sid, created_at=created_at, body=message.body or "", trouble=trouble)
 
 
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)

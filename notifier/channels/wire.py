@@ -1,4 +1,4 @@
-"""The shared HTTP client: one POST, an absolute deadline, and whether anything can have arrived.
+"""The shared HTTP client: one request, an absolute deadline, and whether anything can have arrived.
 
 The providers' APIs cannot be asked twice safely, so the one thing that must never be guessed is
 whether the message may have reached them. Our own connection class marks the moment before the
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
 BODY_BYTES = 64 * 1024
-"""How much of an answer is read. Slack's is 2 bytes, Twilio's 1 KiB, Discord's 3 KiB."""
+"""How much of an answer to a post is read. Slack's is 2 bytes, Twilio's 1 KiB, Discord's 3 KiB."""
 RETRY_AFTER_SECONDS = 3_600.0
 """The longest `Retry-After` we obey: a page held for a day by one header would be a page lost."""
 SAID_CHARACTERS = 200
@@ -59,7 +59,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     host: str
     status: int
     body: bytes = b""
-    """At most BODY_BYTES."""
+    """As much of it as was asked for, at most."""
     whole: bool = True
     """Whether `body` is all of it: False when it was longer, or the deadline or the network cut it."""
     retry_after: float | None = None
@@ -198,6 +198,31 @@ class Wire:
         A failure is `retry` when certainly nothing arrived, `unknown` when the body was begun,
         and `rejected` when `url` is no address one can post to.
         """
+        return self._exchange("POST", url, body, deadline=deadline, headers=headers, auth=auth, most=BODY_BYTES)
+
+    def get(
+        self,
+        url: str,
+        *,
+        deadline: float,
+        headers: Mapping[str, str],
+        auth: tuple[str, str] | None = None,
+        most: int = BODY_BYTES,
+    ) -> Reply | Outcome:
+        """GET once, as `post` does. `most`: how many bytes of the answer are read."""
+        return self._exchange("GET", url, None, deadline=deadline, headers=headers, auth=auth, most=most)
+
+    def _exchange(
+        self,
+        method: str,
+        url: str,
+        body: bytes | None,
+        *,
+        deadline: float,
+        headers: Mapping[str, str],
+        auth: tuple[str, str] | None,
+        most: int,
+    ) -> Reply | Outcome:
         host = host_of(url)
         if deadline <= time.monotonic():
             return Outcome(Result.RETRY, f"no time was left to send to {host}")
@@ -207,7 +232,7 @@ class Wire:
             try:
                 # Without a Session: it would add what a .netrc says, and read a redirect's whole body.
                 request = requests.Request(
-                    "POST",
+                    method,
                     url,
                     data=body,
                     headers={**_HEADERS, **headers},
@@ -217,7 +242,7 @@ class Wire:
                 proxies = get_environ_proxies(url) if url.startswith("https:") else {}
                 timeout = max(watchdog.remaining(), _A_MOMENT)
                 response = adapter.send(request, stream=True, timeout=timeout, proxies=proxies)
-                return _reply(host, response, watchdog)
+                return _reply(host, response, watchdog, most)
             except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema):
                 return Outcome(Result.REJECTED, f"the address of {host}, or of the proxy to it, is not valid")
             except requests.exceptions.MissingSchema:
@@ -298,12 +323,12 @@ class _Adapter(HTTPAdapter):
         """Nothing: the context verifies, and reading the bundle again would cost its 20 ms each send."""
 
 
-def _reply(host: str, response: requests.Response, watchdog: Watchdog) -> Reply:
+def _reply(host: str, response: requests.Response, watchdog: Watchdog, most: int) -> Reply:
     try:
         if watchdog.bitten:
             # A cut in the headers looks like their end.
             raise TimeoutError
-        body, whole = _read(response, watchdog)
+        body, whole = _read(response, watchdog, most)
     finally:
         response.close()
     return Reply(
@@ -315,16 +340,16 @@ def _reply(host: str, response: requests.Response, watchdog: Watchdog) -> Reply:
     )
 
 
-def _read(response: requests.Response, watchdog: Watchdog) -> tuple[bytes, bool]:
-    """The body, and whether that is all of it. Once the status has come, the provider has decided."""
+def _read(response: requests.Response, watchdog: Watchdog, most: int) -> tuple[bytes, bool]:
+    """At most `most` bytes of the body, and whether that is all. Once the status has come, the provider has decided."""
     body = b""
     try:
         # As it comes, so that what has come is not lost with what has not.
-        while len(body) <= BODY_BYTES and (more := response.raw.read1(BODY_BYTES, decode_content=True)):
+        while len(body) <= most and (more := response.raw.read1(BODY_BYTES, decode_content=True)):
             body += more
     except (HTTPError, http.client.HTTPException, OSError):
-        return body[:BODY_BYTES], False
-    return body[:BODY_BYTES], len(body) <= BODY_BYTES and not watchdog.bitten
+        return body[:most], False
+    return body[:most], len(body) <= most and not watchdog.bitten
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from notifier.core.answering import closed
-from notifier.core.events import Alerted, Claim, Decision, Event, State
+from notifier.core.answering import acknowledged, closed
+from notifier.core.escalation import ticked
+from notifier.core.events import Acknowledged, Alerted, Claim, Decision, Event, Settled, State, Ticked
 from notifier.core.opening import opened
 from notifier.core.policy import Policy
 from notifier.core.settling import settled
@@ -23,8 +24,18 @@ def advance(state: State, event: Event, policy: Policy, now: datetime, claim: Cl
     Safe to call again after a conflict with what was read anew: what this claim holds already is found, not made
     twice.
     """
-    if not isinstance(event, Alerted):
-        return settled(state, event, policy, now, claim)
+    match event:
+        case Alerted():
+            return _alerted(state, event, policy, now, claim)
+        case Acknowledged():
+            return acknowledged(state, event, policy, now, claim)
+        case Ticked():
+            return ticked(state, policy, now, claim)
+        case Settled():
+            return settled(state, event, policy, now, claim)
+
+
+def _alerted(state: State, event: Alerted, policy: Policy, now: datetime, claim: Claim) -> Decision:
     alert = event.alert
     if alert.unreadable:
         return unreadable(state, alert, policy, now, claim)

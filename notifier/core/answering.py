@@ -1,39 +1,18 @@
-"""Rules for what ends an incident: its sender says that it is over."""
+"""Rules for what ends an incident or its escalation: somebody answers, its sender says it is over, or nobody does."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
+from notifier.core.alert import WORD_CHARACTERS, Severity, cut, printable
 from notifier.core.beginning import is_redelivery, new_generation, remembered
 from notifier.core.draft import Draft
-from notifier.core.events import Alerted, Claim, Decision, State, unchanged
-from notifier.core.incident import KEEP_AFTER_END, DeliveryState, Incident, IncidentState, Kind
-from notifier.core.owing import cancel_unsent, claim_due, owe
-from notifier.core.policy import FREE_CHANNELS, Policy
-from notifier.core.wording import duration
-
-
-def resolve(draft: Draft, ended_words: str) -> None:
-    """End the incident: nothing more is sent of it, and whoever heard of it hears that it is over."""
-    draft.note(ended_words)
-    draft.change(state=IncidentState.RESOLVED, resolved_at=draft.now, expire_at=draft.now + KEEP_AFTER_END)
-    cancel_unsent(draft)
-    owe_resolved(draft)
-
-
-def owe_resolved(draft: Draft) -> None:
-    """Owe "it is over" to every free channel that has heard of the incident and not yet of its end."""
-    deliveries = draft.incident.deliveries
-    heard = [
-        channel
-        for channel in FREE_CHANNELS
-        if f"{Kind.RESOLVED.value}/{channel}" not in deliveries
-        and any(
-            delivery.channel == channel and delivery.state in (DeliveryState.SENT, DeliveryState.UNKNOWN)
-            for delivery in deliveries.values()
-        )
-    ]
-    owe(draft, Kind.RESOLVED, heard)
+from notifier.core.events import Acknowledged, Alerted, Claim, Decision, State, unchanged
+from notifier.core.incident import KEEP_AFTER_END, Incident, IncidentState, Kind
+from notifier.core.moments import EXPIRES
+from notifier.core.owing import cancel_unwanted_claims, claim_due, owe, owe_answer
+from notifier.core.policy import Policy
+from notifier.core.wording import clock_time, duration
 
 
 def closed(state: State, event: Alerted, policy: Policy, now: datetime, claim: Claim) -> Decision:
@@ -43,7 +22,7 @@ def closed(state: State, event: Alerted, policy: Policy, now: datetime, claim: C
         severity, _ = policy.severity_of(alert.severity)
         draft = Draft(new_generation(state, alert, severity, now), state.ledger, policy, now, claim)
         draft.note("closed before it was opened; remembered, and told nowhere")
-        draft.change(state=IncidentState.RESOLVED, resolved_at=now, expire_at=now + KEEP_AFTER_END)
+        _end(draft)
         return draft.decision()
     draft = Draft(known, state.ledger, policy, now, claim)
     if held := draft.held():
@@ -51,9 +30,61 @@ def closed(state: State, event: Alerted, policy: Policy, now: datetime, claim: C
     if words := _why_it_changes_nothing(known, event):
         return unchanged(state, words)
     draft.change(message_ids=remembered(known.message_ids, alert))
-    resolve(draft, f"resolved by its sender after {duration(now - (known.started_at or known.opened_at))}")
+    draft.note(f"resolved by its sender after {duration(now - (known.started_at or known.opened_at))}")
+    _end(draft)
+    owe_answer(draft)
     claim_due(draft)
     return draft.decision()
+
+
+def acknowledged(state: State, event: Acknowledged, policy: Policy, now: datetime, claim: Claim) -> Decision:
+    """Stop the pages and the escalation, and tell those who heard of it who answered."""
+    known = state.incident
+    if known is None:
+        return unchanged(state, "an acknowledgement of an incident that is gone from the store")
+    draft = Draft(known, state.ledger, policy, now, claim)
+    if draft.held():
+        cancel_unwanted_claims(draft)
+        return draft.decision()
+    if event.generation != known.generation:
+        return unchanged(state, f"an acknowledgement of an earlier incident; #{known.ref} is {known.state.value}")
+    if known.state is not IncidentState.OPEN:
+        return unchanged(state, f"an acknowledgement of #{known.ref}, which is {known.state.value}; it changes nothing")
+    draft.change(state=IncidentState.ACKNOWLEDGED, acknowledged_at=now, acknowledged_by=event.by)
+    draft.note(f"acknowledged by {event.by} at {clock_time(now)}: no more pages, no more escalation")
+    owe_answer(draft)
+    claim_due(draft)
+    return draft.decision()
+
+
+def answerer(name: str, channel: str) -> str:
+    """Who answered, in words for the others; `name` as somebody wrote it, `channel` where the link stood."""
+    name = cut(" ".join(printable(name).split()), WORD_CHARACTERS)
+    where = channel if channel == "email" else channel.capitalize()
+    return f"{name}, by the link in {where}" if name else f"somebody, by the link in {where}"
+
+
+def expire(draft: Draft) -> None:
+    """End an incident that nobody has said anything of for days; what was never to close is only written down."""
+    heard = duration(EXPIRES)
+    if draft.incident.one_off:
+        draft.note(f"expired: {heard} old, and nothing can close it")
+    else:
+        words = f"expired: its sender has said nothing for {heard}, not that it is over; nothing more is sent of it"
+        draft.note(words, Severity.WARNING)
+    draft.change(expired=True)
+    _end(draft)
+    if draft.incident.one_off:
+        return
+    owe_answer(draft)
+    if not any(delivery.kind is Kind.RESOLVED for delivery in draft.incident.deliveries.values()):
+        # Nobody heard that it began, so whoever can be told hears that it ended like this.
+        owe(draft, Kind.RESOLVED, draft.policy.free_channels)
+
+
+def _end(draft: Draft) -> None:
+    """`claim_due`, afterwards, cancels what is not needed any more."""
+    draft.change(state=IncidentState.RESOLVED, resolved_at=draft.now, expire_at=draft.now + KEEP_AFTER_END)
 
 
 def _why_it_changes_nothing(known: Incident, event: Alerted) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime
 from notifier.core.alert import Alert, Severity
 from notifier.core.events import State
 from notifier.core.incident import MESSAGE_IDS, Incident, IncidentState, incident_key, ref_of
-from notifier.core.ledger import Ledger
+from notifier.core.ledger import Ledger, slot_owner
 
 
 def new_generation(state: State, alert: Alert, severity: Severity, now: datetime) -> Incident:
@@ -67,12 +67,8 @@ def _words(alert: Alert) -> str:
 
 def _ref(key: str, generation: int, ledger: Ledger) -> str:
     """Four characters, or more when a text of the last hour carries the same for another incident."""
-    taken = {
-        ref_of(name.split("/")[0], int(name.split("/")[1]), length)
-        for name in ledger.slots
-        for length in (4, 5)
-        if not name.startswith(f"{key}/")
-    }
+    owners = {owner for name in ledger.slots if (owner := slot_owner(name)) and owner[0] != key}
+    taken = {ref_of(*owner, length) for owner in owners for length in (4, 5)}
     return next(
         (ref for length in (4, 5) if (ref := ref_of(key, generation, length)) not in taken),
         ref_of(key, generation, 6),

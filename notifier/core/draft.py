@@ -17,6 +17,7 @@ from notifier.core.incident import (
     Incident,
 )
 from notifier.core.ledger import Ledger
+from notifier.core.moments import is_to_look_up, next_due_of
 from notifier.core.policy import Policy
 
 
@@ -43,9 +44,11 @@ class Draft:
         """Replace fields of one delivery."""
         self.put(key, msgspec.structs.replace(self.incident.deliveries[key], **fields))
 
-    def note(self, text: str, severity: Severity = Severity.INFO, *, begins: bool = False) -> None:
-        """Write down what happened and why: in the incident's history and in the log."""
-        entry = Entry(self.now, cut(text, HISTORY_CHARACTERS))
+    def note(
+        self, text: str, severity: Severity = Severity.INFO, *, begins: bool = False, history: str | None = None
+    ) -> None:
+        """Write down what happened and why: in the log and in the incident's history, there in other words if given."""
+        entry = Entry(self.now, cut(history or text, HISTORY_CHARACTERS))
         first, *rest = (*self.incident.history, entry)
         # The first entry says how it began; of the others the newest explain the present.
         self.change(history=(first, *rest[-(HISTORY_ENTRIES - 1) :]))
@@ -64,7 +67,15 @@ class Draft:
 
     def decision(self, attempts: tuple[Attempt, ...] = ()) -> Decision:
         """The finished decision, with the moment the tick must look at the incident next."""
-        due = [delivery.due_at for delivery in self.incident.deliveries.values() if delivery.due_at]
-        if (next_due := min(due, default=None)) != self.incident.next_due:
+        if (next_due := next_due_of(self.incident, self.policy)) != self.incident.next_due:
             self.change(next_due=next_due)
-        return Decision(incident=self.incident, ledger=self.ledger, send=self.held(attempts), notes=tuple(self._notes))
+        deliveries = self.incident.deliveries
+        if self.incident.waiting_since and all(one.state is not DeliveryState.CAPPED for one in deliveries.values()):
+            self.change(waiting_since=None)
+        return Decision(
+            incident=self.incident,
+            ledger=self.ledger,
+            send=self.held(attempts),
+            look_up=tuple(key for key, delivery in deliveries.items() if is_to_look_up(delivery, self.now)),
+            notes=tuple(self._notes),
+        )

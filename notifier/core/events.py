@@ -9,6 +9,7 @@ import msgspec
 from notifier.core.alert import Alert, Severity
 from notifier.core.incident import Incident
 from notifier.core.ledger import Ledger
+from notifier.core.listing import Listing
 from notifier.core.outcome import Outcome
 
 
@@ -21,6 +22,8 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     """Until then nobody else touches what is claimed now."""
     send_until: datetime
     """The request's last moment to send; past it nothing is claimed, only owed."""
+    store_was_down: bool = False
+    """Whether this instance saw the store down within the hour: pages may have gone out that it knows nothing of."""
 
 
 class Alerted(msgspec.Struct, frozen=True):
@@ -29,6 +32,18 @@ class Alerted(msgspec.Struct, frozen=True):
     alert: Alert
     generation: int = 0
     """Which generation this request has decided on before, when that commit's answer did not come; 0: none."""
+
+
+class Acknowledged(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody answers: no more pages, no more escalation."""
+
+    by: str
+    """Who, in words for the others: "Ana, by the link in slack"."""
+    generation: int
+
+
+class Ticked(msgspec.Struct, frozen=True):
+    """Time has passed: whatever is due is done."""
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,15 +56,28 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Outcome
 
 
-class Settled(msgspec.Struct, frozen=True, kw_only=True):
-    """This request has sent what it claimed."""
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """What the provider's list says about one page that may have been sent."""
 
-    attempts: tuple[Attempt, ...]
+    delivery: str
+    generation: int
+    number: int
+    """The delivery's `attempts` when it was looked for."""
+    asked_at: datetime
+    """Before the list was read: it shows nothing that was made later."""
+    listing: Listing
+
+
+class Settled(msgspec.Struct, frozen=True, kw_only=True):
+    """This request has sent what it claimed, or looked up what it was told to."""
+
+    attempts: tuple[Attempt, ...] = ()
+    findings: tuple[Finding, ...] = ()
     second_try: bool
     """Whether a `retry` may be sent once more in this request."""
 
 
-Event = Alerted | Settled
+Event = Alerted | Acknowledged | Ticked | Settled
 
 
 class State(msgspec.Struct, frozen=True):
@@ -77,6 +105,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     ledger: Ledger
     send: tuple[str, ...] = ()
     """Keys of the deliveries this request holds."""
+    look_up: tuple[str, ...] = ()
+    """Keys of the pages to be looked for in the provider's list, before anything is sent."""
     instead: Alert | None = None
     """An alert to take in place of the one that came, under its own key."""
     notes: tuple[Note, ...] = ()

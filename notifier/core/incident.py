@@ -51,6 +51,7 @@ class Kind(Enum):
 
     OPENED = "opened"
     ESCALATED = "escalated"
+    ACKNOWLEDGED = "acknowledged"
     RESOLVED = "resolved"
     NOTICE = "notice"
 
@@ -67,8 +68,18 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     claim: str = ""
     """The claim id of the request that took it last."""
     attempts: int = 0
+    claimed_at: datetime | None = None
+    """When it was claimed last: a text found at the provider is this one only if it was made no earlier."""
     phone: int | None = None
     """Index into ONCALL_PHONE, SMS only. The number itself is never stored."""
+    walk: int = 1
+    """For a page: which walk through the list of phones it belongs to."""
+    look_first: bool = False
+    """For a page: the provider's list is read before its first text, which may have gone out without the store."""
+    looked_since: datetime | None = None
+    """For a page that may have been sent: when its looking up began."""
+    not_found_at: datetime | None = None
+    """For a page that may have been sent: when the provider's list first did not show it."""
     words: str = ""
     """For a notice: what it says."""
     detail: str = ""
@@ -107,7 +118,13 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     started_at: datetime | None = None
     opened_at: datetime
     """When this generation was first stored: escalation counts from here."""
+    news_at: datetime | None = None
+    """When its sender last said that it is open; kept to the day, so that a repeat costs no write."""
+    acknowledged_at: datetime | None = None
+    acknowledged_by: str = ""
     resolved_at: datetime | None = None
+    expired: bool = False
+    """Resolved by us: its sender was silent for too long. What is said of it again is a new incident."""
     message_ids: tuple[str, ...] = ()
     repeats: int = 0
     """How many alerts this incident only counts."""

@@ -6,13 +6,20 @@ so at any crash the ledger counts too many, never too few.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 import msgspec
 
+from notifier.core.listing import Text, refs_of
+
 WINDOW = timedelta(seconds=3_600)
 CLOCK_SKEW = timedelta(seconds=10)
 """How far the clocks of two instances, or ours and Twilio's, may be apart."""
+
+
+LONGEST_LEASE = timedelta(minutes=10)
+"""The most LEASE_SECONDS may say: a text is made no earlier than this before its slot's `accepted_by`."""
 
 
 class Slot(msgspec.Struct, frozen=True):
@@ -60,3 +67,41 @@ class Ledger(msgspec.Struct, frozen=True):
     def without_slot(self, name: str) -> Ledger:
         """Give a slot back: its text is certainly not sent."""
         return msgspec.structs.replace(self, slots={key: slot for key, slot in self.slots.items() if key != name})
+
+    def with_listed(self, texts: Iterable[Text], phone: int, now: datetime) -> Ledger:
+        """Take a slot for each text in the provider's list, to `phone`, that none stands for: sent without the store.
+
+        The same ledger when there is none such.
+        """
+        unmatched = dict(self.slots)
+        missing: dict[str, Slot] = {}
+        for text in sorted(texts, key=lambda text: text.id):
+            slot = Slot(text.created_at)
+            if not text.may_be_ours or slot.counts_until <= now:
+                continue
+            known = next((name for name in unmatched if _stands_for(name, unmatched[name], text, phone)), None)
+            if known is None:
+                missing[f"{_LISTED}/{text.id}"] = slot
+            else:
+                del unmatched[known]
+        return msgspec.structs.replace(self, slots={**self.slots, **missing}) if missing else self
+
+
+_LISTED = "listed"
+
+
+def slot_owner(name: str) -> tuple[str, int] | None:
+    """Key and generation of the incident whose text the slot `name` stands for; None where only the text is known."""
+    key, _, rest = name.partition("/")
+    return None if key == _LISTED else (key, int(rest.partition("/")[0]))
+
+
+def _stands_for(name: str, slot: Slot, text: Text, phone: int) -> bool:
+    owner = slot_owner(name)
+    if owner is None:
+        return name == f"{_LISTED}/{text.id}"
+    # The name ends in the delivery's `sms/PHONE/WALK`.
+    if name.rsplit("/", 2)[-2] != str(phone):
+        return False
+    in_time = slot.accepted_by - LONGEST_LEASE - CLOCK_SKEW <= text.created_at <= slot.accepted_by + CLOCK_SKEW
+    return in_time and (not text.body.strip() or not text.refs.isdisjoint(refs_of(*owner)))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import msgspec
 
 from notifier.core.alert import Severity
-from notifier.core.incident import Incident, IncidentState, Kind
+from notifier.core.incident import Delivery, Incident, IncidentState, Kind
+from notifier.core.moments import EXPIRES
 from notifier.core.policy import Policy
 from notifier.core.sms_text import fit
-from notifier.core.wording import duration
+from notifier.core.wording import clock_time, duration
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +31,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     """Short named values: ("Since", "2026-01-31 03:12 UTC")."""
     url: str = ""
     """The sender's own page about it; http(s) only, or empty."""
+    acknowledge_url: str = ""
+    """Where whoever reads this says that they are on it; empty where there is nothing to answer."""
     ref: str
     sms: str = ""
     """The text for the phone, already fitted to its segments; empty for other channels."""
@@ -39,41 +44,68 @@ FACTS = 12
 """More named values than fit on a phone's screen help nobody there; all are in the store."""
 
 
-def headline(incident: Incident) -> str:
-    """What happened, in one line: `CRITICAL: Database unreachable`; a text reached by climbing says so itself."""
+def headline(incident: Incident, at: datetime) -> str:
+    """What happened, in one line: `CRITICAL: Database unreachable`; what was reached by climbing says so itself."""
     if incident.state is IncidentState.TEST:
         return f"TEST: {incident.title}"
+    if incident.effective > incident.severity:
+        waited = duration(at - incident.opened_at)
+        return f"{incident.severity.value.upper()} unanswered {waited}: {incident.title}"
     return f"{incident.effective.value.upper()}: {incident.title}"
 
 
-def message_of(incident: Incident, key: str, policy: Policy) -> Message:
-    """The words of delivery `key` of `incident`."""
+def message_of(incident: Incident, key: str, policy: Policy, acknowledge_url: str = "") -> Message:
+    """The words of delivery `key` of `incident`. `acknowledge_url`: what is offered while it can be answered."""
     delivery = incident.deliveries[key]
-    body = incident.text
-    first_line = headline(incident)
-    match delivery.kind:
-        case Kind.NOTICE:
-            first_line, body = delivery.words, ""
-        case Kind.RESOLVED:
-            end = incident.resolved_at or incident.opened_at
-            first_line = (
-                f"RESOLVED after {duration(end - (incident.started_at or incident.opened_at))}: {incident.title}"
-            )
-            body = ""
+    first_line = _headline(incident, delivery)
+    opens = delivery.kind in (Kind.OPENED, Kind.ESCALATED)
+    over = delivery.kind in (Kind.ACKNOWLEDGED, Kind.RESOLVED)
     return Message(
         delivery=key,
         incident=incident.key,
         generation=incident.generation,
         kind=delivery.kind,
-        severity=Severity.INFO if delivery.kind is Kind.RESOLVED else incident.effective,
+        severity=Severity.INFO if over else incident.effective,
         headline=first_line,
-        body=body,
-        facts=() if delivery.kind in (Kind.NOTICE, Kind.RESOLVED) else _facts(incident),
+        body=_body(incident, delivery.kind),
+        facts=_facts(incident) if opens else (),
         url=incident.url,
+        acknowledge_url=acknowledge_url if incident.state is IncidentState.OPEN and not over else "",
         ref=incident.ref,
-        sms=_sms(incident, policy) if delivery.channel == "sms" else "",
+        sms=_sms(first_line, incident, policy) if delivery.channel == "sms" else "",
         phone=delivery.phone,
     )
+
+
+def _headline(incident: Incident, delivery: Delivery) -> str:
+    match delivery.kind:
+        case Kind.NOTICE:
+            return delivery.words
+        case Kind.ACKNOWLEDGED:
+            at = clock_time(incident.acknowledged_at or incident.opened_at)
+            return f"ACKNOWLEDGED by {incident.acknowledged_by} at {at}: {incident.title}"
+        case Kind.RESOLVED if incident.expired:
+            return f"EXPIRED after {duration(EXPIRES)} without news: {incident.title}"
+        case Kind.RESOLVED:
+            end = incident.resolved_at or incident.opened_at
+            return f"RESOLVED after {duration(end - (incident.started_at or incident.opened_at))}: {incident.title}"
+        case Kind.OPENED if delivery.channel != "sms" and incident.state is not IncidentState.TEST:
+            # As its sender called it, however late this is told.
+            return f"{incident.severity.value.upper()}: {incident.title}"
+        case _:
+            return headline(incident, delivery.created_at)
+
+
+def _body(incident: Incident, kind: Kind) -> str:
+    match kind:
+        case Kind.OPENED | Kind.ESCALATED:
+            return incident.text
+        case Kind.ACKNOWLEDGED:
+            return "Nobody is paged for it any more. It stays open until its sender says that it is over."
+        case Kind.RESOLVED if incident.expired:
+            return "Its sender never said that it is over: see whether it is. Nothing more is sent of it."
+        case _:
+            return ""
 
 
 def _facts(incident: Incident) -> tuple[tuple[str, str], ...]:
@@ -84,5 +116,6 @@ def _facts(incident: Incident) -> tuple[tuple[str, str], ...]:
     return tuple(facts[:FACTS])
 
 
-def _sms(incident: Incident, policy: Policy) -> str:
-    return fit(f"{incident.effective.value.upper()}: ", incident.title, f" #{incident.ref}", policy.sms.max_segments)
+def _sms(first_line: str, incident: Incident, policy: Policy) -> str:
+    head, separator, _ = first_line.partition(": ")
+    return fit(f"{head}{separator}", incident.title, f" #{incident.ref}", policy.sms.max_segments)

@@ -8,12 +8,16 @@ from notifier.core.alert import Alert, Severity
 from notifier.core.beginning import is_redelivery, new_generation, remembered
 from notifier.core.draft import Draft
 from notifier.core.events import Claim, Decision, State, unchanged
-from notifier.core.incident import KEEP_AFTER_END, Incident, IncidentState, Kind
-from notifier.core.owing import cancel_held, claim_due, owe, owe_route
+from notifier.core.incident import KEEP_AFTER_END, DeliveryState, Incident, IncidentState, Kind
+from notifier.core.owing import cancel_unwanted_claims, claim_due, owe, owe_route
 from notifier.core.policy import Policy
 
 SAME_WORDS = timedelta(minutes=10)
 """The same words again within this time are the same one-off."""
+LATE = timedelta(minutes=1)
+"""An alert that comes so long after its start may be a second try, the first of which found the store down."""
+NEWS = timedelta(days=1)
+"""How old the last word of a sender may get before a repeat is written down: the incident must not expire meanwhile."""
 
 
 def opened(state: State, alert: Alert, policy: Policy, now: datetime, claim: Claim) -> Decision:
@@ -22,8 +26,10 @@ def opened(state: State, alert: Alert, policy: Policy, now: datetime, claim: Cla
     if known is None:
         return begin(state, alert, policy, now, claim)
     draft = Draft(known, state.ledger, policy, now, claim)
-    if begun_here := draft.held():
-        return _landed_before(draft, begun_here)
+    if draft.held():
+        # Our own commit landed and only its answer was lost: nothing is sent yet, and it is if it is still wanted.
+        cancel_unwanted_claims(draft)
+        return draft.decision()
     if is_redelivery(known, alert):
         return unchanged(
             state, f"the same message again, of #{known.ref}, which is {known.state.value}; nothing is told"
@@ -32,9 +38,9 @@ def opened(state: State, alert: Alert, policy: Policy, now: datetime, claim: Cla
         return begin(state, alert, policy, now, claim)
     severity, remark = policy.severity_of(alert.severity)
     if known.state is IncidentState.OPEN and severity > known.severity:
-        draft.change(message_ids=remembered(known.message_ids, alert))
-        return _raised(draft, severity, remark)
-    return unchanged(state, _why_nothing(known))
+        draft.change(message_ids=remembered(known.message_ids, alert), news_at=now)
+        return _raised(draft, severity, remark, look_first=_is_late(draft.incident, now))
+    return _repeated(state, draft)
 
 
 def begin(state: State, alert: Alert, policy: Policy, now: datetime, claim: Claim) -> Decision:
@@ -47,11 +53,13 @@ def begin(state: State, alert: Alert, policy: Policy, now: datetime, claim: Clai
         severity,
         begins=True,
     )
+    if state.incident is not None and (lost := _not_told(state.incident)):
+        draft.note(f"opened again before these of generation {state.incident.generation} were told: {', '.join(lost)}")
     if alert.test:
         draft.change(expire_at=now + KEEP_AFTER_END)
         owe(draft, Kind.OPENED, policy.free_channels)
     else:
-        owe_route(draft, Kind.OPENED, severity)
+        owe_route(draft, Kind.OPENED, severity, look_first=_is_late(draft.incident, now))
     claim_due(draft)
     return draft.decision()
 
@@ -60,28 +68,38 @@ def _is_again(known: Incident, alert: Alert, now: datetime) -> bool:
     """Whether this alert begins a new generation of an incident that is known."""
     if known.state is IncidentState.RESOLVED:
         # A later start is a new incident. Without both starts nobody can tell, and a page too many beats a lost one.
-        return not (alert.started_at and known.started_at and alert.started_at <= known.started_at)
+        # One that only expired was never said to be over.
+        return known.expired or not (alert.started_at and known.started_at and alert.started_at <= known.started_at)
     return alert.one_off and not alert.incident_id and now - known.opened_at >= SAME_WORDS
 
 
-def _landed_before(draft: Draft, held: tuple[str, ...]) -> Decision:
-    """Our own commit landed and only its answer was lost: nothing is sent yet, and it is if it is still wanted."""
-    if draft.incident.state not in (IncidentState.OPEN, IncidentState.TEST):
-        cancel_held(draft, held)
-    return draft.decision()
+def _is_late(incident: Incident, now: datetime) -> bool:
+    return incident.started_at is not None and now - incident.started_at > LATE
 
 
-def _raised(draft: Draft, severity: Severity, remark: str) -> Decision:
+def _not_told(known: Incident) -> list[str]:
+    """What is still owed of the generation that ends here."""
+    owed = (DeliveryState.PENDING, DeliveryState.CAPPED, DeliveryState.CLAIMED)
+    return [key for key, delivery in known.deliveries.items() if delivery.state in owed]
+
+
+def _raised(draft: Draft, severity: Severity, remark: str, *, look_first: bool) -> Decision:
     """The sender calls it worse than before: the channels newly reached are told."""
     draft.note(f"raised from {draft.incident.severity.value} to {severity.value} by its sender", severity)
     effective = max(draft.incident.effective, severity)
     draft.change(severity=severity, effective=effective, severity_note=remark)
-    owe_route(draft, Kind.ESCALATED, effective)
+    owe_route(draft, Kind.ESCALATED, effective, look_first=look_first)
     claim_due(draft)
     return draft.decision()
 
 
-def _why_nothing(known: Incident) -> str:
+def _repeated(state: State, draft: Draft) -> Decision:
+    """Nothing new; only that its sender still speaks of it is kept, once a day."""
+    known = draft.incident
     if known.state is IncidentState.RESOLVED:
-        return f"late: #{known.ref} is resolved, and this opening is no newer; nothing is told"
-    return f"repeat of #{known.ref}, which is {known.state.value}; nothing is told"
+        return unchanged(state, f"late: #{known.ref} is resolved, and this opening is no newer; nothing is told")
+    if draft.now - (known.news_at or known.opened_at) < NEWS:
+        return unchanged(state, f"repeat of #{known.ref}, which is {known.state.value}; nothing is told")
+    draft.change(news_at=draft.now)
+    draft.note("its sender says again that it is open")
+    return draft.decision()

@@ -6,29 +6,62 @@ from datetime import datetime
 
 from notifier.core.alert import Severity
 from notifier.core.draft import Draft
-from notifier.core.incident import Delivery, DeliveryState, Kind
+from notifier.core.incident import Delivery, DeliveryState, Incident, IncidentState, Kind
 from notifier.core.message import headline
+from notifier.core.moments import Page, next_page
+from notifier.core.policy import FREE_CHANNELS
 from notifier.core.wording import clock_time
 
+_OUT = (DeliveryState.SENT, DeliveryState.UNKNOWN)
+_ANSWERS = {IncidentState.ACKNOWLEDGED: Kind.ACKNOWLEDGED, IncidentState.RESOLVED: Kind.RESOLVED}
 
-def owe_route(draft: Draft, kind: Kind, severity: Severity) -> None:
+
+def owe_route(draft: Draft, kind: Kind, severity: Severity, *, look_first: bool = False) -> None:
     """Owe the incident to each channel of a severity's route that has not heard of it."""
     heard = {delivery.channel for delivery in draft.incident.deliveries.values() if _opens(delivery)}
-    owe(draft, kind, [channel for channel in draft.policy.routes[severity] if channel not in heard])
+    channels = [channel for channel in draft.policy.routes[severity] if channel not in heard]
+    owe(draft, kind, channels, look_first=look_first)
 
 
-def owe(draft: Draft, kind: Kind, channels: list[str], *, due_at: datetime | None = None) -> None:
-    """Owe a message of `kind` to each of `channels`; for SMS to the first phone. `log` is owed nothing."""
+def owe(
+    draft: Draft, kind: Kind, channels: list[str], *, due_at: datetime | None = None, look_first: bool = False
+) -> None:
+    """Owe a message of `kind` to each of `channels`; for SMS to the first phone. `log` is owed nothing.
+
+    `look_first`: the page may have gone out while the store was down (DESIGN.md, "When the store is down").
+    """
     for channel in channels:
         if channel == "sms":
-            owe_page(draft, kind, phone=0, walk=1)
+            # Without a start nobody could tell its page from one of the generation before.
+            can_tell = draft.incident.generation == 1 or draft.incident.started_at is not None
+            look_first = can_tell and (look_first or draft.claim.store_was_down)
+            owe_page(draft, kind, Page(1, 0), look_first=look_first)
         elif channel != "log":
-            draft.put(f"{kind.value}/{channel}", _pending(draft, kind, channel, due_at=due_at))
+            draft.put(f"{kind.value}/{channel}", _pending(draft, kind, channel, due_at or draft.now))
 
 
-def owe_page(draft: Draft, kind: Kind, *, phone: int, walk: int) -> None:
-    """Owe a page to one phone, in walk `walk` (1, 2, ...) through the list of phones."""
-    draft.put(f"{kind.value}/sms/{phone}/{walk}", _pending(draft, kind, "sms", phone=phone))
+def owe_page(draft: Draft, kind: Kind, place: Page, *, look_first: bool = False) -> None:
+    """Owe a page at one place in the list of phones."""
+    delivery = Delivery(
+        kind=kind,
+        channel="sms",
+        state=DeliveryState.PENDING,
+        created_at=draft.now,
+        due_at=draft.now,
+        phone=place.phone,
+        walk=place.walk,
+        look_first=look_first,
+    )
+    draft.put(f"{kind.value}/sms/{place.phone}/{place.walk}", delivery)
+
+
+def owe_next_page(draft: Draft, *, but: int | None = None) -> Page | None:
+    """Owe a page to the phone that follows in the list, other than `but`; None when there is none left."""
+    pages = [delivery for delivery in draft.incident.deliveries.values() if delivery.channel == "sms"]
+    place = next_page(draft.incident, draft.policy, but=but)
+    if place is not None and pages:
+        owe_page(draft, pages[0].kind, place)
+    return place
 
 
 def owe_notice(draft: Draft, topic: str, words: str, *, failed_channel: str = "") -> None:
@@ -41,47 +74,93 @@ def owe_notice(draft: Draft, topic: str, words: str, *, failed_channel: str = ""
     for channel in [channel for channel in reachable if channel in route] or reachable:
         key = f"{Kind.NOTICE.value}/{topic}/{channel}"
         if key not in draft.incident.deliveries:
-            draft.put(key, _pending(draft, Kind.NOTICE, channel, words=words))
+            draft.put(key, _pending(draft, Kind.NOTICE, channel, draft.now, words))
+
+
+def owe_answer(draft: Draft) -> None:
+    """Owe "somebody answered" or "it is over" to every free channel that heard of the incident and not yet of that."""
+    kind = _ANSWERS.get(draft.incident.state)
+    if kind is None:
+        return
+    deliveries = draft.incident.deliveries
+    heard = {delivery.channel for delivery in deliveries.values() if delivery.state in _OUT}
+    owe(draft, kind, [one for one in FREE_CHANNELS if one in heard and f"{kind.value}/{one}" not in deliveries])
 
 
 def claim_due(draft: Draft) -> None:
-    """Take for this request what is due; pages only as far as the window has room.
+    """Take for this request what is due and still wanted; pages only as far as the window has room.
 
     Past the request's last moment to send nothing is taken: it stays owed, and the tick finds it.
     """
+    cancel_unwanted(draft)
     if draft.now > draft.claim.send_until:
         return
     # Pages first: one that the cap holds back owes notices, which are then taken in the same go.
     for page in (True, False):
         for key, delivery in draft.incident.deliveries.items():
-            if _may_be_sent(delivery) and (delivery.channel == "sms") is page and _is_due(delivery, draft.now):
-                if page and not _take_slot(draft, key):
-                    _hold_back(draft, key)
+            if (delivery.channel == "sms") is page and _may_be_sent(delivery) and _is_due(delivery, draft.now):
+                if page and not _may_page(draft, key):
                     continue
                 draft.update(
                     key,
                     state=DeliveryState.CLAIMED,
                     claim=draft.claim.id,
+                    claimed_at=draft.now,
                     attempts=delivery.attempts + 1,
                     due_at=draft.claim.lease_until,
                 )
 
 
-def cancel_unsent(draft: Draft) -> None:
-    """Nothing that is still owed is needed any more. What is being sent is left to its holder."""
+def cancel_unwanted(draft: Draft) -> None:
+    """Nothing is owed that nobody needs any more. What is being sent is left to its holder."""
     for key, delivery in draft.incident.deliveries.items():
-        if delivery.state in (DeliveryState.PENDING, DeliveryState.CAPPED, DeliveryState.UNKNOWN):
-            state = DeliveryState.UNKNOWN if delivery.state is DeliveryState.UNKNOWN else DeliveryState.CANCELLED
+        unknown = delivery.state is DeliveryState.UNKNOWN and delivery.due_at is not None
+        owed = unknown or delivery.state in (DeliveryState.PENDING, DeliveryState.CAPPED)
+        if owed and not is_wanted(draft.incident, delivery):
+            state = DeliveryState.UNKNOWN if unknown and delivery.attempts else DeliveryState.CANCELLED
             draft.update(key, state=state, due_at=None)
-    draft.change(waiting_since=None)
 
 
-def cancel_held(draft: Draft, keys: tuple[str, ...]) -> None:
-    """What this request has claimed and certainly not sent is not needed any more: its slots are given back."""
-    for key in keys:
+def cancel_unwanted_claims(draft: Draft) -> None:
+    """What this request has claimed and certainly not sent may not be needed any more: its slots are given back.
+
+    For a commit whose answer was lost, found landed, where somebody answered in between.
+    """
+    unwanted = [key for key in draft.held() if not is_wanted(draft.incident, draft.incident.deliveries[key])]
+    for key in unwanted:
         draft.update(key, state=DeliveryState.CANCELLED, due_at=None)
         draft.ledger = draft.ledger.without_slot(slot_name(draft, key, draft.incident.generation))
-    draft.note(f"nothing was sent: {draft.incident.state.value} before the claim's answer came", Severity.WARNING)
+    if unwanted:
+        draft.note(
+            f"{', '.join(unwanted)} not sent: {draft.incident.state.value} before the claim's answer came",
+            Severity.WARNING,
+        )
+
+
+def is_wanted(incident: Incident, delivery: Delivery) -> bool:
+    """Whether a message is still worth sending: acknowledging ends pages and escalation, resolving all but its own."""
+    state = incident.state
+    match delivery.kind:
+        case Kind.OPENED | Kind.ESCALATED if delivery.channel == "sms":
+            return state is IncidentState.OPEN
+        case Kind.OPENED:
+            return state is not IncidentState.RESOLVED
+        case Kind.ESCALATED:
+            return state is IncidentState.OPEN
+        case Kind.ACKNOWLEDGED:
+            return state is IncidentState.ACKNOWLEDGED
+        case Kind.RESOLVED:
+            return state is IncidentState.RESOLVED
+        case Kind.NOTICE:
+            # What was said of an open incident is old once that is over; what failed since is still news.
+            return incident.resolved_at is None or delivery.created_at >= incident.resolved_at
+
+
+def hold_no_more(draft: Draft) -> None:
+    """Owe again every page that the cap held back, as far as the window has room for it now."""
+    for key, delivery in draft.incident.deliveries.items():
+        if delivery.state is DeliveryState.CAPPED and _has_room(draft):
+            draft.update(key, state=DeliveryState.PENDING, due_at=draft.now, detail="")
 
 
 def slot_name(draft: Draft, key: str, generation: int) -> str:
@@ -89,27 +168,25 @@ def slot_name(draft: Draft, key: str, generation: int) -> str:
     return f"{draft.incident.key}/{generation}/{key}"
 
 
+def is_first_page(incident: Incident) -> bool:
+    """Whether the sender called it critical and no page of it has gone out, or may have."""
+    pages = [delivery for delivery in incident.deliveries.values() if delivery.channel == "sms"]
+    # One that is looked up before its first text has not been tried yet.
+    paged = any(
+        page.state in (DeliveryState.SENT, DeliveryState.CLAIMED)
+        or (page.state is DeliveryState.UNKNOWN and page.attempts)
+        for page in pages
+    )
+    return incident.severity is Severity.CRITICAL and not paged
+
+
 def _opens(delivery: Delivery) -> bool:
     return delivery.kind in (Kind.OPENED, Kind.ESCALATED)
 
 
-def _pending(
-    draft: Draft,
-    kind: Kind,
-    channel: str,
-    *,
-    phone: int | None = None,
-    words: str = "",
-    due_at: datetime | None = None,
-) -> Delivery:
+def _pending(draft: Draft, kind: Kind, channel: str, due_at: datetime, words: str = "") -> Delivery:
     return Delivery(
-        kind=kind,
-        channel=channel,
-        state=DeliveryState.PENDING,
-        created_at=draft.now,
-        due_at=due_at or draft.now,
-        phone=phone,
-        words=words,
+        kind=kind, channel=channel, state=DeliveryState.PENDING, created_at=draft.now, due_at=due_at, words=words
     )
 
 
@@ -124,33 +201,38 @@ def _is_due(delivery: Delivery, now: datetime) -> bool:
     return delivery.due_at is not None and delivery.due_at <= now
 
 
-def _is_first_page(draft: Draft) -> bool:
-    """Whether the sender called it critical and no page of it has gone out, or may have."""
-    out = (DeliveryState.SENT, DeliveryState.UNKNOWN, DeliveryState.CLAIMED)
-    paged = any(delivery.channel == "sms" and delivery.state in out for delivery in draft.incident.deliveries.values())
-    return draft.incident.severity is Severity.CRITICAL and not paged
+def _has_room(draft: Draft) -> bool:
+    sms = draft.policy.sms
+    first_page = is_first_page(draft.incident)
+    return draft.ledger.has_room(sms.max_per_hour, sms.reserved, draft.now, first_page=first_page)
 
 
-def _take_slot(draft: Draft, key: str) -> bool:
-    sms, now = draft.policy.sms, draft.now
-    if not draft.ledger.has_room(sms.max_per_hour, sms.reserved, now, first_page=_is_first_page(draft)):
+def _may_page(draft: Draft, key: str) -> bool:
+    """Take a slot for the page; without room it is held back, and one to be looked up first is taken by nobody yet."""
+    if not _has_room(draft):
+        _hold_back(draft, key)
+        return False
+    if draft.incident.deliveries[key].look_first:
+        draft.update(key, state=DeliveryState.UNKNOWN, due_at=draft.now)
         return False
     name = slot_name(draft, key, draft.incident.generation)
-    draft.ledger = draft.ledger.with_slot(name, draft.claim.lease_until, now)
+    draft.ledger = draft.ledger.with_slot(name, draft.claim.lease_until, draft.now)
     return True
 
 
 def _hold_back(draft: Draft, key: str) -> None:
     """The window is full: the page waits, and the free channels say what was not texted."""
     sms, incident = draft.policy.sms, draft.incident
-    first_page = _is_first_page(draft)
+    first_page = is_first_page(incident)
     room_at = draft.ledger.room_at(sms.max_per_hour, sms.reserved, draft.now, first_page=first_page)
     kept = "" if first_page or not sms.reserved else f" (the last {sms.reserved} are kept for new critical alerts)"
+    next_slot = f"next slot {clock_time(room_at)}"
     words = (
-        f"SMS rate cap ({sms.max_per_hour}/hr) hit{kept}: not texted: {headline(incident)} #{incident.ref};"
-        f" next slot {clock_time(room_at)}"
+        f"SMS rate cap ({sms.max_per_hour}/hr) hit{kept}: not texted:"
+        f" {headline(incident, draft.now)} #{incident.ref}; {next_slot}"
     )
+    history = f"not texted: cap of {sms.max_per_hour} per hour reached at {clock_time(draft.now)}{kept}, {next_slot}"
     draft.update(key, state=DeliveryState.CAPPED, due_at=None, detail=f"cap of {sms.max_per_hour} per hour reached")
     draft.change(waiting_since=incident.waiting_since or draft.now)
-    draft.note(words, Severity.ERROR)
+    draft.note(words, Severity.ERROR, history=history)
     owe_notice(draft, key.replace("/", "-") + "-capped", words)

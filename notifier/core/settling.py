@@ -5,14 +5,16 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from notifier.core.alert import Severity
-from notifier.core.answering import owe_resolved
 from notifier.core.draft import Draft
 from notifier.core.events import Attempt, Claim, Decision, Note, Settled, State
-from notifier.core.incident import Delivery, DeliveryState, Incident, IncidentState, Kind
+from notifier.core.incident import Delivery, DeliveryState, Incident
+from notifier.core.looking_up import look_at
+from notifier.core.moments import GIVE_UP
 from notifier.core.outcome import Outcome, Result
-from notifier.core.owing import claim_due, owe_notice, owe_page, slot_name
+from notifier.core.owing import claim_due, is_wanted, owe_answer, slot_name
 from notifier.core.policy import Policy
-from notifier.core.wording import clock_time
+from notifier.core.telling import could_not_page, say, who
+from notifier.core.wording import clock_time, duration
 
 BACK_OFF = timedelta(seconds=5)
 BACK_OFF_MOST = timedelta(minutes=10)
@@ -44,8 +46,9 @@ def settled(state: State, event: Settled, policy: Policy, now: datetime, claim: 
             _record_past_generation(draft, attempt)
         elif _is_news(draft, attempt):
             _record(draft, attempt, second_try=event.second_try)
-    if draft.incident.state is IncidentState.RESOLVED:
-        owe_resolved(draft)
+    for finding in event.findings:
+        look_at(draft, finding)
+    owe_answer(draft)
     claim_due(draft)
     return draft.decision(event.attempts)
 
@@ -77,20 +80,18 @@ def _record(draft: Draft, attempt: Attempt, *, second_try: bool) -> None:
         draft.ledger = draft.ledger.without_slot(slot_name(draft, key, draft.incident.generation))
     match outcome.result:
         case Result.SENT:
-            draft.update(
-                key,
-                state=DeliveryState.SENT,
-                due_at=None,
-                detail=outcome.detail,
-            )
+            draft.update(key, state=DeliveryState.SENT, due_at=None, detail=outcome.detail)
             draft.note(
-                f"{_who(delivery)} told: {delivery.kind.value}" + (f" ({outcome.detail})" if outcome.detail else "")
+                f"{who(delivery)} told: {delivery.kind.value}" + (f" ({outcome.detail})" if outcome.detail else "")
             )
             if outcome.warning:
-                _say(draft, key, delivery, f"{_who(delivery)} told, but not all of it: {outcome.warning}")
+                say(draft, key, f"{who(delivery)} told, but not all of it: {outcome.warning}")
         case Result.REJECTED:
             draft.update(key, state=DeliveryState.FAILED, due_at=None, detail=outcome.detail)
-            _rejected(draft, key, delivery, outcome)
+            if delivery.channel == "sms":
+                could_not_page(draft, key, outcome.detail)
+            else:
+                say(draft, key, f"{who(delivery)} cannot be told: {outcome.detail}")
         case Result.RETRY | Result.UNKNOWN:
             _not_done(draft, key, delivery, outcome, second_try=second_try)
 
@@ -98,19 +99,30 @@ def _record(draft: Draft, attempt: Attempt, *, second_try: bool) -> None:
 def _not_done(draft: Draft, key: str, delivery: Delivery, outcome: Outcome, *, second_try: bool) -> None:
     unknown = outcome.result is Result.UNKNOWN
     state = DeliveryState.UNKNOWN if unknown else DeliveryState.PENDING
-    words = f"{_who(delivery)} {'may have been' if unknown else 'not'} told: {outcome.detail}"
-    if draft.incident.state is IncidentState.RESOLVED and delivery.kind is not Kind.RESOLVED:
+    words = f"{who(delivery)} {'may have been' if unknown else 'not'} told: {outcome.detail}"
+    if not is_wanted(draft.incident, delivery):
         state = state if unknown else DeliveryState.CANCELLED
         draft.update(key, state=state, due_at=None, detail=outcome.detail)
-        draft.note(f"{words}; over by now, so not sent again", Severity.WARNING)
+        draft.note(f"{words}; {draft.incident.state.value} by now, so not sent again", Severity.WARNING)
     elif unknown and delivery.channel == "sms":
         # Looked up before anything else; the lease's end stays its due time.
         draft.update(key, state=state, detail=outcome.detail)
         draft.note(f"{words}; it is looked up before it is sent again", Severity.WARNING)
+    elif draft.now - delivery.created_at >= GIVE_UP:
+        draft.update(key, state=state, detail=outcome.detail)
+        give_up(draft, key)
     else:
         due_at = _try_again_at(draft, delivery, outcome, second_try=second_try and not unknown)
         draft.update(key, state=state, due_at=due_at, detail=outcome.detail)
         draft.note(f"{words}; again at {clock_time(due_at)}", Severity.WARNING)
+
+
+def give_up(draft: Draft, key: str) -> None:
+    """Too old to tell anybody anything: recorded, logged as an error, and said where it can be."""
+    delivery = draft.incident.deliveries[key]
+    last = f" ({delivery.detail})" if delivery.detail else ""
+    draft.update(key, state=DeliveryState.FAILED, due_at=None)
+    say(draft, key, f"{who(delivery)} not told: given up after {duration(GIVE_UP)}{last}")
 
 
 def _try_again_at(draft: Draft, delivery: Delivery, outcome: Outcome, *, second_try: bool) -> datetime:
@@ -120,34 +132,3 @@ def _try_again_at(draft: Draft, delivery: Delivery, outcome: Outcome, *, second_
         return draft.now + asked
     back_off = min(BACK_OFF * (1 << min(delivery.attempts - 1, 10)), BACK_OFF_MOST)
     return draft.now + max(back_off, asked)
-
-
-def _rejected(draft: Draft, key: str, delivery: Delivery, outcome: Outcome) -> None:
-    """Never will be sent: a human must know, and a page goes to the next phone at once."""
-    words = f"{_who(delivery)} cannot be told: {outcome.detail}"
-    if delivery.channel == "sms":
-        words = f"NOT texted to phone {(delivery.phone or 0) + 1}: {outcome.detail}; {_next_phone(draft, delivery)}"
-    _say(draft, key, delivery, words)
-
-
-def _say(draft: Draft, key: str, delivery: Delivery, words: str) -> None:
-    """What a human must know: in the history, the log, and on the free channels that work."""
-    draft.note(words, Severity.ERROR)
-    if delivery.kind is not Kind.NOTICE:
-        # A notice that fails owes no notice: two broken channels would tell of each other for ever.
-        owe_notice(draft, key.replace("/", "-") + "-failed", words, failed_channel=delivery.channel)
-
-
-def _next_phone(draft: Draft, delivery: Delivery) -> str:
-    phone = (delivery.phone or 0) + 1
-    if draft.incident.state is not IncidentState.OPEN:
-        return f"the incident is {draft.incident.state.value}, so no other phone is texted"
-    if phone >= draft.policy.phones:
-        return "there is no other phone to text"
-    if f"{delivery.kind.value}/sms/{phone}/1" not in draft.incident.deliveries:
-        owe_page(draft, delivery.kind, phone=phone, walk=1)
-    return f"phone {phone + 1} is next"
-
-
-def _who(delivery: Delivery) -> str:
-    return f"phone {(delivery.phone or 0) + 1}" if delivery.channel == "sms" else delivery.channel

@@ -34,6 +34,18 @@ def unreadable_alert(identity: str, reason: str, message_id: str = "") -> Alert:
     )
 
 
+def unreadable_document(key: str, reason: str) -> Alert:
+    """What people are told of an incident's document that the tick could not read."""
+    return Alert(
+        source=SOURCE,
+        incident_id=f"document {key}",
+        title="A stored incident we could not read",
+        text=f"Something is due of an incident whose document cannot be read, so nobody is told of it.\n{reason}",
+        one_off=True,
+        unreadable=True,
+    )
+
+
 def unreadable(state: State, alert: Alert, policy: Policy, now: datetime, claim: Claim) -> Decision:
     """Tell of it, or count it when enough were told of within the hour."""
     if alert.incident_id.startswith(_COUNTER):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -9,13 +10,15 @@ import msgspec
 
 from notifier.core.incident import SCHEMA, Incident
 from notifier.core.ledger import Ledger
-from notifier.ports import DocumentUnreadable, StoreRefused
+from notifier.ports import DocumentUnreadable, Found, StoreRefused
 
 State = TypeVar("State", Incident, Ledger)
 
 INCIDENTS = "incidents"
 LEDGERS = "ledger"
 LEDGER_ID = "sms"
+TICKS = "ticks"
+TICK_ID = "last"
 
 _SCHEMAS: dict[type, int] = {Incident: SCHEMA, Ledger: Ledger().schema}
 
@@ -53,6 +56,20 @@ def from_json(name: str, text: str, kind: type[State]) -> State:
     except msgspec.DecodeError:
         raise DocumentUnreadable(f"{name} cannot be read: it is not JSON") from None
     return from_fields(name, fields, kind)
+
+
+def tick_from_fields(fields: object) -> datetime | None:
+    """When the tick was last through; None when the document says nothing we can read: then it counts as stopped."""
+    at = _plain(fields.get("at")) if isinstance(fields, dict) else None
+    return at if isinstance(at, datetime) else None
+
+
+def found(key: str, read: Callable[[], Incident]) -> Found:
+    """What a search found under `key`; a document that cannot be read costs no other its place."""
+    try:
+        return Found(key, read())
+    except DocumentUnreadable as error:
+        return Found(key, None, str(error))
 
 
 def _check_schema(name: str, fields: object, known: int) -> None:

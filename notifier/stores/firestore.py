@@ -6,20 +6,35 @@ Importing this costs 0.25 s of a cold start, so only `wiring` does, and only whe
 from __future__ import annotations
 
 import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
 import grpc  # type: ignore[import-untyped]
 import msgspec
 from google.api_core import exceptions as google_errors
+from google.api_core.retry import Retry, if_exception_type
 from google.auth.exceptions import GoogleAuthError
 from google.cloud.firestore import Client
+from google.cloud.firestore_v1.base_query import FieldFilter
 from google.cloud.firestore_v1.services.firestore import FirestoreClient
 from google.cloud.firestore_v1.services.firestore.transports import FirestoreGrpcTransport
 
-from notifier.core.incident import Incident
+from notifier.core.incident import Incident, IncidentState
 from notifier.core.ledger import Ledger
-from notifier.ports import Conflict, Gathered, StoreDown, StoreRefused
-from notifier.stores.documents import INCIDENTS, LEDGER_ID, LEDGERS, from_fields, to_fields
+from notifier.ports import Conflict, Found, Gathered, StoreDown, StoreRefused
+from notifier.stores.documents import (
+    INCIDENTS,
+    LEDGER_ID,
+    LEDGERS,
+    TICK_ID,
+    TICKS,
+    found,
+    from_fields,
+    tick_from_fields,
+    to_fields,
+)
 from notifier.stores.renewable import Renewable
 
 if TYPE_CHECKING:
@@ -31,6 +46,11 @@ TRIES = 2
 USEFUL_SECONDS = 0.5
 """The least a try is given while there is time: a new TLS connection and a new token take 0.3 s. A try that had
 less proves nothing about its connection."""
+
+_NO_RETRY = Retry(predicate=if_exception_type())
+"""For a query. With None the library (2.34) meets an error in the middle of the stream with an AttributeError."""
+
+_EPOCH = datetime.fromtimestamp(0, UTC)
 
 _CONNECTION_ERRORS = (
     google_errors.DeadlineExceeded,
@@ -78,7 +98,7 @@ The first that fits. Google's own words stay in `__cause__`: they may quote what
 
 
 class FirestoreStore:
-    """ports.Store on Firestore: `{prefix}incidents/{key}` and `{prefix}ledger/sms`.
+    """ports.Store on Firestore: `{prefix}incidents/{key}`, `{prefix}ledger/sms` and `{prefix}ticks/last`.
 
     `project`: None asks the environment, as Google's libraries do; FIRESTORE_EMULATOR_HOST is theirs, too.
     The client is made on first use. A call is tried twice at most, the first time with half of what is left until
@@ -89,6 +109,7 @@ class FirestoreStore:
         self._database = database
         self._incidents = prefix + INCIDENTS
         self._ledgers = prefix + LEDGERS
+        self._ticks = prefix + TICKS
         self._connections = Renewable(
             lambda: _connect(project, database), lambda connection: connection.channel.close()
         )
@@ -126,12 +147,44 @@ class FirestoreStore:
             seen = msgspec.structs.replace(seen, ledger=ledger, ledger_version=next(versions))
         return seen
 
+    def due(self, now: datetime, limit: int, deadline: float) -> list[Found]:
+        """As the port says. A comparison leaves out every document without a time in that field: null is none."""
+        return self._search(deadline, FieldFilter("next_due", "<=", now), "next_due", limit)
+
+    def waiting(self, limit: int, deadline: float) -> list[Found]:
+        """As the port says."""
+        return self._search(deadline, FieldFilter("waiting_since", ">", _EPOCH), "waiting_since", limit)
+
+    def open_incidents(self, deadline: float) -> list[Found]:
+        """As the port says."""
+        return self._search(deadline, FieldFilter("state", "==", IncidentState.OPEN.value))
+
+    def put_off(self, key: str, until: datetime, deadline: float) -> None:
+        """As the port says."""
+
+        def put_off(client: Client, timeout: float) -> None:
+            with suppress(google_errors.NotFound):  # deleted meanwhile: it is not due any more
+                client.document(self._incidents, key).update({"next_due": until}, retry=None, timeout=timeout)
+
+        self._ask(deadline, put_off)
+
+    def ticked(self, at: datetime, deadline: float) -> None:
+        """As the port says."""
+        self._ask(
+            deadline,
+            lambda client, timeout: client.document(self._ticks, TICK_ID).set({"at": at}, retry=None, timeout=timeout),
+        )
+
     def close(self) -> None:
         """Close the connection; the next call makes a new one."""
         self._connections.close()
 
     def _read(self, client: Client, timeout: float, key: str) -> Gathered:
-        references = [client.document(self._incidents, key), client.document(self._ledgers, LEDGER_ID)]
+        references = [
+            client.document(self._incidents, key),
+            client.document(self._ledgers, LEDGER_ID),
+            client.document(self._ticks, TICK_ID),
+        ]
         snapshots = {
             snapshot.reference.path: snapshot
             for snapshot in client.get_all(references, retry=None, timeout=timeout)
@@ -150,7 +203,25 @@ class FirestoreStore:
                 ledger=from_fields(references[1].path, ledger.to_dict(), Ledger),
                 ledger_version=ledger.update_time,
             )
+        if tick := snapshots.get(references[2].path):
+            gathered = msgspec.structs.replace(gathered, last_tick=tick_from_fields(tick.to_dict()))
         return gathered
+
+    def _search(
+        self, deadline: float, narrowed: FieldFilter, order: str | None = None, limit: int | None = None
+    ) -> list[Found]:
+        """The incidents that one query finds."""
+
+        def search(client: Client, timeout: float) -> list[Found]:
+            query = client.collection(self._incidents).where(filter=narrowed)
+            query = query.order_by(order) if order else query
+            query = query.limit(limit) if limit is not None else query
+            snapshots = query.get(retry=_NO_RETRY, timeout=timeout)
+            return [
+                found(one.id, partial(from_fields, one.reference.path, one.to_dict(), Incident)) for one in snapshots
+            ]
+
+        return self._ask(deadline, search)
 
     def _ask(self, deadline: float, call: Callable[[Client, float], T]) -> T:
         """The answer of `call(client, timeout)`, tried within `deadline`. Raises StoreDown, StoreRefused."""

@@ -6,15 +6,17 @@ import sqlite3
 import threading
 import time
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
-from notifier.core.incident import Incident
+from notifier.core.incident import Incident, IncidentState
 from notifier.core.ledger import Ledger
-from notifier.ports import Conflict, Gathered, StoreDown, StoreRefused
-from notifier.stores.documents import INCIDENTS, LEDGER_ID, LEDGERS, from_json, to_json
+from notifier.ports import Conflict, Found, Gathered, StoreDown, StoreRefused
+from notifier.stores.documents import INCIDENTS, LEDGER_ID, LEDGERS, TICK_ID, TICKS, found, from_json, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,11 +26,21 @@ _TABLE = """
 CREATE TABLE IF NOT EXISTS documents (
     version INTEGER PRIMARY KEY AUTOINCREMENT,
     name TEXT NOT NULL UNIQUE,
-    body TEXT NOT NULL
+    body TEXT NOT NULL,
+    state TEXT,
+    next_due INTEGER,
+    waiting_since INTEGER
 )
 """
+# What is searched for stands beside the body; times in microseconds since 1970.
+_INDEXES = (
+    "CREATE INDEX IF NOT EXISTS due ON documents (next_due) WHERE next_due IS NOT NULL",
+    "CREATE INDEX IF NOT EXISTS waiting ON documents (waiting_since) WHERE waiting_since IS NOT NULL",
+)
 _LEDGER = f"{LEDGERS}/{LEDGER_ID}"
+_TICK = f"{TICKS}/{TICK_ID}"
 _LOCK_POLL_SECONDS = 0.01
+_EPOCH = datetime.fromtimestamp(0, UTC)
 
 _WHAT_TO_CHECK = {
     sqlite3.SQLITE_BUSY: "is locked by another process: end it, or give each its own file",
@@ -63,20 +75,23 @@ class SqliteStore:
         name = f"{INCIDENTS}/{key}"
         with self._database(deadline) as database:
             rows = database.execute(
-                "SELECT name, version, body FROM documents WHERE name IN (?, ?)", (name, _LEDGER)
+                "SELECT name, version, body FROM documents WHERE name IN (?, ?, ?)", (name, _LEDGER, _TICK)
             ).fetchall()
-        found = {row[0]: row[1:] for row in rows}
+        rows_by_name = {row[0]: row[1:] for row in rows}
         gathered = Gathered(key)
-        if name in found:
-            version, body = found[name]
+        if name in rows_by_name:
+            version, body = rows_by_name[name]
             gathered = msgspec.structs.replace(
                 gathered, incident=from_json(name, body, Incident), incident_version=version
             )
-        if _LEDGER in found:
-            version, body = found[_LEDGER]
+        if _LEDGER in rows_by_name:
+            version, body = rows_by_name[_LEDGER]
             gathered = msgspec.structs.replace(
                 gathered, ledger=from_json(_LEDGER, body, Ledger), ledger_version=version
             )
+        if _TICK in rows_by_name:
+            last_tick = datetime.fromisoformat(rows_by_name[_TICK][1])
+            gathered = msgspec.structs.replace(gathered, last_tick=last_tick)
         return gathered
 
     def commit(
@@ -90,22 +105,52 @@ class SqliteStore:
         """As the port says. A document that is not written carries no precondition, as in Firestore."""
         if incident is None and ledger is None:
             return seen
-        incident_body = None if incident is None else to_json(incident)
-        ledger_body = None if ledger is None else to_json(ledger)
+        incident_columns = None if incident is None else _columns(incident)
+        ledger_columns = None if ledger is None else (to_json(ledger), None, None, None)
         with self._database(deadline) as database, database:
             database.execute("BEGIN IMMEDIATE")
-            if incident_body is not None:
-                version = _write(database, f"{INCIDENTS}/{seen.key}", incident_body, seen.incident_version)
+            if incident_columns is not None:
+                version = _write(database, f"{INCIDENTS}/{seen.key}", incident_columns, seen.incident_version)
                 seen = msgspec.structs.replace(seen, incident=incident, incident_version=version)
-            if ledger_body is not None:
-                version = _write(database, _LEDGER, ledger_body, seen.ledger_version)
+            if ledger_columns is not None:
+                version = _write(database, _LEDGER, ledger_columns, seen.ledger_version)
                 seen = msgspec.structs.replace(seen, ledger=ledger, ledger_version=version)
         return seen
+
+    def due(self, now: datetime, limit: int, deadline: float) -> list[Found]:
+        """As the port says."""
+        return self._search(deadline, "next_due <= ? ORDER BY next_due LIMIT ?", _microseconds(now), limit)
+
+    def waiting(self, limit: int, deadline: float) -> list[Found]:
+        """As the port says."""
+        return self._search(deadline, "waiting_since IS NOT NULL ORDER BY waiting_since LIMIT ?", limit)
+
+    def open_incidents(self, deadline: float) -> list[Found]:
+        """As the port says."""
+        return self._search(deadline, "state = ?", IncidentState.OPEN.value)
+
+    def put_off(self, key: str, until: datetime, deadline: float) -> None:
+        """As the port says."""
+        with self._database(deadline) as database:
+            database.execute(
+                "UPDATE documents SET next_due = ? WHERE name = ?", (_microseconds(until), f"{INCIDENTS}/{key}")
+            )
+
+    def ticked(self, at: datetime, deadline: float) -> None:
+        """As the port says."""
+        with self._database(deadline) as database:
+            database.execute("INSERT OR REPLACE INTO documents (name, body) VALUES (?, ?)", (_TICK, at.isoformat()))
 
     def close(self) -> None:
         """Close the file; the next call opens it again."""
         with self._turn:
             self._drop()
+
+    def _search(self, deadline: float, narrowed: str, *values: object) -> list[Found]:
+        """The incidents that one query finds. `narrowed`: the end of its statement, none of it from outside."""
+        with self._database(deadline) as database:
+            rows = database.execute(f"SELECT name, body FROM documents WHERE {narrowed}", values).fetchall()  # noqa: S608
+        return [found(name.rpartition("/")[2], partial(from_json, name, body, Incident)) for name, body in rows]
 
     @contextmanager
     def _database(self, deadline: float) -> Iterator[sqlite3.Connection]:
@@ -144,7 +189,25 @@ class SqliteStore:
         return StoreDown(f"{self._file} {words}")
 
 
-def _write(database: sqlite3.Connection, name: str, body: str, version: object) -> int:
+_Columns: TypeAlias = "tuple[str, str | None, int | None, int | None]"
+"""Body, state, next_due, waiting_since."""
+
+
+def _columns(incident: Incident) -> _Columns:
+    next_due, waiting_since = incident.next_due, incident.waiting_since
+    return (
+        to_json(incident),
+        incident.state.value,
+        None if next_due is None else _microseconds(next_due),
+        None if waiting_since is None else _microseconds(waiting_since),
+    )
+
+
+def _microseconds(moment: datetime) -> int:
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def _write(database: sqlite3.Connection, name: str, columns: _Columns, version: object) -> int:
     """Replace the document `name` at `version` (None: there must be none yet); its new version. Raises Conflict."""
     if version is not None:
         removed = database.execute("DELETE FROM documents WHERE name = ? AND version = ?", (name, version))
@@ -152,7 +215,9 @@ def _write(database: sqlite3.Connection, name: str, body: str, version: object) 
             raise Conflict("somebody else wrote first")
     try:
         row = database.execute(
-            "INSERT INTO documents (name, body) VALUES (?, ?) RETURNING version", (name, body)
+            "INSERT INTO documents (name, body, state, next_due, waiting_since) VALUES (?, ?, ?, ?, ?)"
+            " RETURNING version",
+            (name, *columns),
         ).fetchone()
     except sqlite3.IntegrityError as error:
         raise Conflict("somebody else made it first") from error
@@ -174,6 +239,8 @@ def _set_up(database: sqlite3.Connection, deadline: float) -> None:
             # A commit is on the disk before it is answered: what we said 200 to survives a power cut.
             database.execute("PRAGMA synchronous = FULL")
             database.execute(_TABLE)
+            for index in _INDEXES:
+                database.execute(index)
         except sqlite3.OperationalError as error:
             # SQLite refuses some of this without waiting, where two who wait could wait for each other.
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:

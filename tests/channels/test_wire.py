@@ -190,7 +190,7 @@ def test_an_end_of_data_after_the_cut_proves_nothing() -> None:
     response.raw = urllib3.HTTPResponse(io.BytesIO(b"ok"), preload_content=False)
     with Watchdog(soon()) as watchdog:
         watchdog.bitten = True
-        assert wire._read(response, watchdog) == (b"ok", False)
+        assert wire._read(response, watchdog, 64) == (b"ok", False)
 
 
 def test_headers_that_drip_end_at_the_deadline_as_unknown() -> None:

@@ -82,8 +82,8 @@ def test_the_tick_must_look_at_the_end_of_the_lease() -> None:
     assert known(opened()).next_due == NOON + timedelta(seconds=30)
 
 
-def test_nothing_is_due_once_everything_is_sent() -> None:
-    assert known(recorded(opened())).next_due is None
+def test_once_everything_is_sent_the_next_page_is_due() -> None:
+    assert known(recorded(opened())).next_due == NOON + POLICY.sms.next_phone
 
 
 def test_past_the_last_moment_to_send_everything_is_owed_and_nothing_claimed() -> None:

@@ -14,14 +14,18 @@ from flask import Request, Response
 from werkzeug.datastructures import Headers
 from werkzeug.test import EnvironBuilder
 
-from notifier.auth import Callers
+from notifier.auth import AcknowledgeLinks, Callers
 from notifier.core.alert import Severity
+from notifier.core.listing import Listing
 from notifier.core.message import Message
 from notifier.core.outcome import Outcome, Result
 from notifier.core.policy import parse_policy
+from notifier.degraded import Degraded
 from notifier.ports import Store
 from notifier.relay import Relay
+from notifier.sending import Sender, at_once
 from notifier.stores.sqlite import SqliteStore
+from notifier.tick import Tick
 from notifier.web import Web
 from notifier.wiring import RandomIds
 
@@ -91,6 +95,13 @@ class RecordingChannel:
         return message.headline
 
 
+class EmptyList:
+    """A provider that has made no text."""
+
+    def look_up(self, phone: int, since: datetime, deadline: float) -> Listing:
+        return Listing()
+
+
 class Pager:
     """One instance, with what it sent and logged."""
 
@@ -101,17 +112,38 @@ class Pager:
         self.sent: list[tuple[str, Message]] = []
         self.sqlite = SqliteStore(file)
         channels = {name: RecordingChannel(name, self.sent) for name in (*FREE, "sms")}
+        policy = POLICY.deployed({"log", *channels}, 1)
+        ids = RandomIds()
+        sender = Sender(channels=channels, texts=EmptyList(), clock=self.clock, log=self.log, all_at_once=at_once)
+        self.links = AcknowledgeLinks(webhook_token=TOKEN, public_url="https://pager.example.com")
         self.relay = Relay(
-            policy=POLICY.deployed({"log", *channels}, 1),
+            policy=policy,
             store=store or self.sqlite,
-            channels=channels,
+            sender=sender,
+            degraded=Degraded(policy=policy, sender=sender, clock=self.clock, ids=ids, log=self.log),
             clock=self.clock,
-            ids=RandomIds(),
+            ids=ids,
             log=self.log,
             lease=timedelta(seconds=30),
+            acknowledge_url=self.links.url,
+        )
+        tick = Tick(
+            relay=self.relay,
+            store=store or self.sqlite,
+            policy=policy,
+            clock=self.clock,
+            log=self.log,
+            all_at_once=at_once,
         )
         token_only = Callers(webhook_token=TOKEN, oidc_emails=(), audience="", clock=self.clock)
-        self.web = Web(relay=self.relay, callers=callers or token_only, clock=self.clock, log=self.log)
+        self.web = Web(
+            relay=self.relay,
+            tick=tick,
+            callers=callers or token_only,
+            links=self.links,
+            clock=self.clock,
+            log=self.log,
+        )
 
     def call(self, method: str, path: str, *, token: str | None = TOKEN, **environ: Any) -> Response:
         """One request. `token`: shown as the basic-auth password."""

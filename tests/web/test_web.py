@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from notifier.body import BODY_BYTES, TOO_LARGE_BYTES
 from notifier.core.alert import Severity
 from notifier.core.incident import Incident
 from notifier.core.ledger import Ledger
-from notifier.ports import Gathered, StoreDown, StoreRefused
+from notifier.ports import Found, Gathered, StoreDown, StoreRefused
 from tests.web.pager import FREE, Pager, content, push, sample
 
 CRITICAL = {"id": "db", "title": "Database unreachable", "severity": "critical"}
@@ -36,6 +36,21 @@ class BrokenStore:
     def commit(
         self, seen: Gathered, deadline: float, *, incident: Incident | None = None, ledger: Ledger | None = None
     ) -> Gathered:
+        raise self._error
+
+    def due(self, now: datetime, limit: int, deadline: float) -> list[Found]:
+        raise self._error
+
+    def waiting(self, limit: int, deadline: float) -> list[Found]:
+        raise self._error
+
+    def open_incidents(self, deadline: float) -> list[Found]:
+        raise self._error
+
+    def put_off(self, key: str, until: datetime, deadline: float) -> None:
+        raise self._error
+
+    def ticked(self, at: datetime, deadline: float) -> None:
         raise self._error
 
 
@@ -358,14 +373,18 @@ def test_health_is_for_anyone_and_asks_no_store(broken: Callable[[Exception], Pa
 # The store fails
 
 
-@pytest.mark.parametrize("body", [sample("cloud_monitoring_open"), b"Disk full!"], ids=["an alert", "unreadable"])
-def test_while_the_store_is_down_nothing_is_sent_and_the_sender_may_try_again(
-    broken: Callable[[Exception], Pager], body: bytes
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [(sample("cloud_monitoring_open"), [*FREE, "sms"]), (b"Disk full!", FREE)],
+    ids=["an alert", "unreadable"],
+)
+def test_while_the_store_is_down_people_are_told_without_it_and_the_sender_may_try_again(
+    broken: Callable[[Exception], Pager], body: bytes, told: list[str]
 ) -> None:
     pager = broken(StoreDown("no store"))
     answer = pager.post(body)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "10")
-    assert pager.told == []
+    assert pager.told == told
 
 
 def test_the_answer_says_how_many_alerts_were_not_stored(broken: Callable[[Exception], Pager]) -> None:
@@ -381,7 +400,7 @@ def test_a_store_that_refuses_is_our_mistake_and_its_words_stay_inside(
     answer = pager.post(body)
     assert (answer.status_code, content(answer)["error"]) == (500, "our own mistake; it is in the log")
     assert "inner words" not in answer.get_data(as_text=True)
-    assert pager.told == []
+    assert pager.told == FREE
 
 
 def test_what_we_did_not_foresee_is_500_and_logged_without_its_words(broken: Callable[[Exception], Pager]) -> None:

@@ -1,0 +1,124 @@
+"""Rules for a page that may have been sent: looked for in the provider's list, and only then sent again or not.
+
+Creating a message at Twilio is not idempotent (https://www.twilio.com/docs/api/errors/20500), so it is never sent
+again on a guess.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from notifier.core.alert import Severity
+from notifier.core.draft import Draft
+from notifier.core.events import Finding
+from notifier.core.incident import Delivery, DeliveryState, Incident
+from notifier.core.ledger import WINDOW
+from notifier.core.listing import Text, refs_of
+from notifier.core.owing import is_wanted, slot_name
+from notifier.core.telling import could_not_page, who
+from notifier.core.wording import duration
+
+SLACK = timedelta(seconds=5)
+"""How much earlier than its claim a text may seem to have been made: clocks differ, and Twilio cuts to the second."""
+APART = timedelta(seconds=30)
+"""Between two lists without it: Twilio gives up on a request of its own after some 26 s, and lists it late."""
+LOOK_AGAIN = timedelta(seconds=10)
+"""After a list that could not be read."""
+LOOK_AT_MOST = timedelta(minutes=5)
+"""The key may lack the right to read the list: then nobody will ever know."""
+
+
+def listed_since(incident: Incident, key: str, now: datetime) -> datetime:
+    """How far back the list is to be read for page `key`: to its claim, and over the hour that counts for the cap."""
+    return min(_made_since(incident, incident.deliveries[key], now), now - WINDOW)
+
+
+def _made_since(incident: Incident, delivery: Delivery, now: datetime) -> datetime:
+    """From when on a text can be this page: its claim, or if it was never claimed the incident's start."""
+    return (delivery.claimed_at or incident.started_at or now - WINDOW) - SLACK
+
+
+def look_at(draft: Draft, finding: Finding) -> None:
+    """Judge what the list says about one page."""
+    key, listing = finding.delivery, finding.listing
+    delivery = draft.incident.deliveries.get(key)
+    if not listing.trouble and delivery is not None:
+        draft.ledger = draft.ledger.with_listed(listing.texts, delivery.phone or 0, draft.now)
+    if delivery is None or not _is_about(draft, finding, delivery):
+        return
+    since = _made_since(draft.incident, delivery, draft.now)
+    text = _found(draft, listing.texts, since)
+    if text is not None:
+        _found_sent(draft, key, text)
+    elif not is_wanted(draft.incident, delivery):
+        draft.update(key, due_at=None)
+    elif listing.trouble or any(not text.body.strip() and text.created_at >= since for text in listing.texts):
+        _not_readable(draft, key, listing.trouble or "the list shows texts without their words")
+    elif not delivery.attempts:
+        draft.update(key, state=DeliveryState.PENDING, due_at=draft.now, look_first=False)
+    else:
+        _not_found(draft, key, finding.asked_at)
+
+
+def _is_about(draft: Draft, finding: Finding, delivery: Delivery) -> bool:
+    return (
+        finding.generation == draft.incident.generation
+        and finding.number == delivery.attempts
+        and delivery.state is DeliveryState.UNKNOWN
+        and delivery.due_at is not None
+    )
+
+
+def _found(draft: Draft, texts: tuple[Text, ...], since: datetime) -> Text | None:
+    ours = refs_of(draft.incident.key, draft.incident.generation)
+    return next((text for text in texts if text.created_at >= since and not text.refs.isdisjoint(ours)), None)
+
+
+def _found_sent(draft: Draft, key: str, text: Text) -> None:
+    delivery = draft.incident.deliveries[key]
+    claimed_at = delivery.claimed_at or text.created_at
+    if text.trouble:
+        draft.update(
+            key,
+            state=DeliveryState.FAILED,
+            due_at=None,
+            detail=text.trouble,
+            provider_id=text.id,
+            claimed_at=claimed_at,
+        )
+        could_not_page(draft, key, text.trouble)
+        return
+    words = "found in Twilio's list" + ("" if delivery.attempts else ": sent while the state store was unreachable")
+    draft.update(key, state=DeliveryState.SENT, due_at=None, detail=words, provider_id=text.id, claimed_at=claimed_at)
+    draft.note(f"{who(delivery)} told: {delivery.kind.value} ({words})")
+
+
+def _not_readable(draft: Draft, key: str, why: str) -> None:
+    delivery = draft.incident.deliveries[key]
+    looked_since = delivery.looked_since or draft.now
+    if not delivery.attempts:
+        # Never sent from here, and a page that only might have gone out without the store is not worth silence.
+        draft.note(
+            f"could not look whether phone {(delivery.phone or 0) + 1} was texted before: {why}", Severity.WARNING
+        )
+        draft.update(key, state=DeliveryState.PENDING, due_at=draft.now, look_first=False)
+    elif draft.now - looked_since < LOOK_AT_MOST:
+        draft.update(key, looked_since=looked_since, due_at=draft.now + LOOK_AGAIN)
+        if delivery.looked_since is None:
+            draft.note(f"whether {who(delivery)} was texted cannot be looked up yet: {why}", Severity.WARNING)
+    else:
+        draft.update(key, due_at=None, detail=f"not known whether it was sent: {why}")
+        words = f"Twilio's list gave no answer for {duration(LOOK_AT_MOST)} ({why}), so it is not sent again"
+        could_not_page(draft, key, words, certain=False)
+
+
+def _not_found(draft: Draft, key: str, asked_at: datetime) -> None:
+    delivery = draft.incident.deliveries[key]
+    first = delivery.not_found_at
+    if first is None or asked_at - first < APART:
+        first = first or asked_at
+        draft.update(key, not_found_at=first, looked_since=None, due_at=first + APART)
+        return
+    draft.ledger = draft.ledger.without_slot(slot_name(draft, key, draft.incident.generation))
+    draft.update(key, state=DeliveryState.PENDING, due_at=draft.now, not_found_at=None, looked_since=None)
+    draft.note(f"{who(delivery)} was not texted: looked up twice at Twilio; it is sent again", Severity.WARNING)

@@ -1,0 +1,36 @@
+"""What people are told of a message that did not go as it should: in the history, the log, and on free channels."""
+
+from __future__ import annotations
+
+from notifier.core.alert import Severity
+from notifier.core.draft import Draft
+from notifier.core.incident import Delivery, IncidentState, Kind
+from notifier.core.owing import owe_next_page, owe_notice
+
+
+def who(delivery: Delivery) -> str:
+    """Who is told by a delivery: `slack`, `phone 2`."""
+    return f"phone {(delivery.phone or 0) + 1}" if delivery.channel == "sms" else delivery.channel
+
+
+def say(draft: Draft, key: str, words: str) -> None:
+    """Say what a human must know about delivery `key`, on the channels that work."""
+    delivery = draft.incident.deliveries[key]
+    draft.note(words, Severity.ERROR)
+    if delivery.kind is not Kind.NOTICE:
+        # A notice that fails owes no notice: two broken channels would tell of each other for ever.
+        owe_notice(draft, key.replace("/", "-") + "-failed", words, failed_channel=delivery.channel)
+
+
+def could_not_page(draft: Draft, key: str, why: str, *, certain: bool = True) -> None:
+    """A page did not reach its phone, or nobody can tell: the next phone is paged at once, and all of it is said."""
+    delivery = draft.incident.deliveries[key]
+    how = "NOT texted to" if certain else "nobody can tell whether this was texted to"
+    say(draft, key, f"{how} phone {(delivery.phone or 0) + 1}: {why}; {_next_phone(draft, delivery)}")
+
+
+def _next_phone(draft: Draft, delivery: Delivery) -> str:
+    if draft.incident.state is not IncidentState.OPEN:
+        return f"the incident is {draft.incident.state.value}, so no other phone is texted"
+    place = owe_next_page(draft, but=delivery.phone)
+    return f"phone {place.phone + 1} is next" if place else "there is no other phone to text"

@@ -1,0 +1,127 @@
+"""Step 4 of the road: everything that may be sent now is sent at the same time, each within the request's deadline."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from datetime import datetime
+from functools import partial
+from typing import Protocol, TypeVar
+
+import msgspec
+
+from notifier.core.alert import Severity
+from notifier.core.listing import Listing
+from notifier.core.message import Message
+from notifier.core.outcome import Outcome, Result
+from notifier.ports import Channel, Clock, Log, TextList
+
+T = TypeVar("T")
+
+GRACE = 0.25
+"""Seconds a send may come back late: it has stopped writing by its deadline, and its thread is on the way."""
+LOOK_UP_SECONDS = 2.5
+"""What reading the provider's list may take: the page that waits for it has its own sending still before it."""
+
+
+class Deadlines(msgspec.Struct, frozen=True, kw_only=True):
+    """When each stretch of the road ends, in seconds of the monotonic clock."""
+
+    claim_by: float
+    send_by: float
+    record_by: float
+
+    @classmethod
+    def of_request(cls, started: float, now: float) -> Deadlines:
+        """For a request that began at `started` and is authorised `now`."""
+        send_by = started + SEND_SECONDS
+        return cls(claim_by=min(now + CLAIM_SECONDS, send_by), send_by=send_by, record_by=started + RECORD_SECONDS)
+
+    @classmethod
+    def within(cls, now: float, until: float) -> Deadlines:
+        """For one incident of several, the last of which must be recorded by `until`."""
+        record_by = min(now + RECORD_SECONDS, until)
+        send_by = record_by - (RECORD_SECONDS - SEND_SECONDS)
+        return cls(claim_by=min(now + CLAIM_SECONDS, send_by), send_by=send_by, record_by=record_by)
+
+
+CLAIM_SECONDS = 4.0
+SEND_SECONDS = 7.5
+RECORD_SECONDS = 9.0
+"""Pub/Sub gives up on a push at 10 s by default (ackDeadlineSeconds)."""
+
+
+class AtOnce(Protocol):
+    """How several things are done at the same time; the simulator has a way of its own."""
+
+    def __call__(self, tasks: Sequence[Callable[[], T]], seconds: float) -> list[T | None]:
+        """Run all `tasks`; None for one that is not back after `seconds`."""
+        ...
+
+
+def at_once(tasks: Sequence[Callable[[], T]], seconds: float) -> list[T | None]:
+    """Run all `tasks`, each in its own thread; None for one that is not back after `seconds`."""
+    # A pool of its own: a thread held by a name server that does not answer delays no later request.
+    pool = ThreadPoolExecutor(max_workers=len(tasks))
+    futures = [pool.submit(task) for task in tasks]
+    wait(futures, timeout=max(seconds, 0))
+    pool.shutdown(wait=False)
+    return [future.result() if future.done() else None for future in futures]
+
+
+class Sender:
+    """Sends messages and reads the provider's list; whatever happens there is an answer and never an exception."""
+
+    def __init__(
+        self, *, channels: Mapping[str, Channel], texts: TextList | None, clock: Clock, log: Log, all_at_once: AtOnce
+    ) -> None:
+        """`texts`: the provider's list of texts; None where there is no SMS."""
+        self._channels = channels
+        self._texts = texts
+        self._clock = clock
+        self._log = log
+        self._all_at_once = all_at_once
+
+    def send(self, messages: Mapping[str, tuple[str, Message]], deadline: float) -> dict[str, Outcome]:
+        """Send each message (by any name: channel and words); how each ended."""
+        tasks = [partial(self.send_one, channel, message, deadline) for channel, message in messages.values()]
+        outcomes = self.run(tasks, deadline)
+        late = Outcome(Result.UNKNOWN, "no answer before the deadline")
+        return {name: outcome or late for name, outcome in zip(messages, outcomes, strict=True)}
+
+    def send_one(self, channel: str, message: Message, deadline: float) -> Outcome:
+        """Send one message."""
+        to = self._channels.get(channel)
+        if to is None:
+            return Outcome(Result.REJECTED, f"{channel} is no longer configured")
+        try:
+            return to.send(message, deadline)
+        except Exception as error:  # noqa: BLE001 - our own bug in one channel must not silence the others
+            return Outcome(Result.UNKNOWN, self._our_mistake(channel, error, message.ref))
+
+    def look_up(self, phones: Sequence[int], since: datetime, deadline: float) -> dict[int, Listing]:
+        """The provider's list of what was texted to each of `phones` from `since` on."""
+        tasks = [partial(self._look_up_one, phone, since, deadline) for phone in phones]
+        listings = self.run(tasks, deadline)
+        late = Listing(trouble="no answer before the deadline")
+        return {phone: listing or late for phone, listing in zip(phones, listings, strict=True)}
+
+    def run(self, tasks: Sequence[Callable[[], T]], deadline: float) -> list[T | None]:
+        """Run all `tasks` at the same time, until a little past `deadline` (seconds of the monotonic clock)."""
+        return self._all_at_once(tasks, deadline - self._clock.monotonic() + GRACE) if tasks else []
+
+    def _look_up_one(self, phone: int, since: datetime, deadline: float) -> Listing:
+        if self._texts is None:
+            return Listing(trouble="SMS is no longer configured")
+        try:
+            return self._texts.look_up(phone, since, deadline)
+        except Exception as error:  # noqa: BLE001 - as of a channel: unreadable, which the rules know what to do with
+            return Listing(trouble=self._our_mistake("sms", error, ""))
+
+    def _our_mistake(self, channel: str, error: Exception, ref: str) -> str:
+        # Its words stay out of the log: they may hold an address or a number.
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        words = f"our own mistake: {type(error).__name__} in {where.name}, line {where.lineno}"
+        self._log.write(Severity.CRITICAL, f"{channel}: {words}", ref=ref)
+        return words

@@ -1,0 +1,158 @@
+"""The tick: what is due is found with one search and taken along the one road, pages first, then the oldest."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from datetime import datetime, timedelta
+
+import msgspec
+
+from notifier.core.alert import Severity
+from notifier.core.escalation import pages_with_room
+from notifier.core.moments import has_page_due
+from notifier.core.policy import Policy
+from notifier.core.unreadable import unreadable_document
+from notifier.ports import Clock, Found, Log, Store, StoreError
+from notifier.relay import Relay
+from notifier.sending import AtOnce, Deadlines
+
+TICK_SECONDS = 50.0
+"""Cloud Run ends the request after 60 s (deploy.sh)."""
+INCIDENTS_AT_ONCE = 8
+DUE_AT_ONCE = 500
+"""At most, of one search: one more is made when they are done and time is left."""
+WAITING_AT_MOST = 200
+PUT_OFF = timedelta(hours=1)
+"""How long a document that cannot be read is passed over."""
+LEAST_SECONDS = 3.0
+"""What an incident must have left to be begun with: a read, a claim, a send and a record."""
+OVERDUE = timedelta(minutes=3)
+"""A scheduler that has been silent for so long has stopped."""
+FEW = 3
+"""How many due incidents an alert's request does beside its own, when the scheduler has stopped."""
+
+
+class Done(msgspec.Struct, kw_only=True):
+    """What a tick did."""
+
+    incidents: int = 0
+    """Taken along the road."""
+    sent: Counter[str] = msgspec.field(default_factory=Counter)
+    """How each send ended, counted."""
+    unreadable: int = 0
+    failed: int = 0
+    """Incidents the store did not let through; the next tick finds them again."""
+    left: int = 0
+    """Found due, and no time was left for them."""
+    error: StoreError | None = None
+    """The search itself failed."""
+
+
+class Tick:
+    """Does what is due. One for all requests of an instance; holds no state of its own."""
+
+    def __init__(
+        self, *, relay: Relay, store: Store, policy: Policy, clock: Clock, log: Log, all_at_once: AtOnce
+    ) -> None:
+        self._relay = relay
+        self._store = store
+        self._policy = policy
+        self._clock = clock
+        self._log = log
+        self._all_at_once = all_at_once
+
+    def run(self, started: float) -> Done:
+        """Everything that is due, until the tick's time is over. `started`: seconds of the monotonic clock."""
+        done = Done()
+        until = started + TICK_SECONDS
+        try:
+            self._do_all(done, until)
+            self._do_waiting(done, until)
+            if not done.failed:
+                self._store.ticked(self._clock.now(), until)
+        except StoreError as error:
+            self._log.write(Severity.ERROR, f"the tick cannot go on: {error}")
+            done.error = error
+        return done
+
+    def catch_up(self, last_tick: datetime | None, until: float) -> None:
+        """For a request that has time left until `until`: do a few due incidents if the scheduler has stopped."""
+        now = self._clock.now()
+        if (last_tick is not None and now - last_tick <= OVERDUE) or until - self._clock.monotonic() < LEAST_SECONDS:
+            return
+        try:
+            found = self._store.due(now, FEW, until)
+        except StoreError as error:
+            self._log.write(Severity.ERROR, f"what is due cannot be searched for: {error}")
+            return
+        if found:
+            silence = "never been here" if last_tick is None else f"not been here since {last_tick:%Y-%m-%d %H:%M} UTC"
+            self._log.write(
+                Severity.ERROR, f"the minute tick has {silence}: this request does {len(found)} due incidents"
+            )
+            self._take(found, Done(), until)
+
+    def _do_all(self, done: Done, until: float) -> None:
+        """Search and take, until a search finds nothing new or the time is over."""
+        seen: set[str] = set()
+        while until - self._clock.monotonic() >= LEAST_SECONDS:
+            now = self._clock.now()
+            found = [one for one in self._store.due(now, DUE_AT_ONCE, until) if one.key not in seen]
+            if not found:
+                return
+            seen |= {one.key for one in found}
+            # Sorted in this order only: the search gave the oldest first.
+            found.sort(key=lambda one: one.incident is None or not has_page_due(one.incident, self._policy, now))
+            self._take(found, done, until)
+
+    def _do_waiting(self, done: Done, until: float) -> None:
+        """Page what the cap held back, the longest waiting first, as far as the window has room."""
+        if until - self._clock.monotonic() < LEAST_SECONDS:
+            return
+        found = [one for one in self._store.waiting(WAITING_AT_MOST, until) if one.incident is not None]
+        if not found:
+            return
+        ledger = self._store.gather(found[0].key, until).ledger
+        waiting = [one.incident for one in found if one.incident is not None]
+        chosen = {one.key for one in pages_with_room(waiting, ledger, self._policy, self._clock.now())}
+        self._take([one for one in found if one.key in chosen], done, until)
+
+    def _take(self, found: list[Found], done: Done, until: float) -> None:
+        """Take each along the road, some at a time, in this order; whoever is done takes the next."""
+        if not found:
+            return
+        queue = iter(found)
+        lock = threading.Lock()
+
+        def next_one() -> Found | None:
+            with lock:
+                return next(queue, None) if until - self._clock.monotonic() >= LEAST_SECONDS else None
+
+        def work() -> None:
+            while one := next_one():
+                self._take_one(one, done, lock, until)
+
+        self._all_at_once([work] * min(INCIDENTS_AT_ONCE, len(found)), until - self._clock.monotonic())
+        with lock:
+            done.left += len(list(queue))
+
+    def _take_one(self, one: Found, done: Done, lock: threading.Lock, until: float) -> None:
+        deadlines = Deadlines.within(self._clock.monotonic(), until)
+        try:
+            if one.incident is None:
+                # Told first: put off and not told, it would be silent for an hour.
+                self._relay.take(unreadable_document(one.key, one.trouble), deadlines)
+                self._store.put_off(one.key, self._clock.now() + PUT_OFF, deadlines.record_by)
+                with lock:
+                    done.unreadable += 1
+                return
+            taken = self._relay.tick(one.key, deadlines)
+        except StoreError as error:
+            self._log.write(Severity.ERROR, f"an incident that is due was not taken: {error}", incident=one.key)
+            with lock:
+                done.failed += 1
+            return
+        with lock:
+            done.incidents += 1
+            done.sent.update(attempt.outcome.result.value for attempt in taken.attempts)
