@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -20,7 +21,7 @@ START_SECONDS = 30
 
 
 class Function:
-    """One process, on a port of its own."""
+    """One process and its worker, on a port of its own."""
 
     def __init__(self, port: int, process: subprocess.Popen[bytes], log: Path) -> None:
         self.url = f"http://127.0.0.1:{port}"
@@ -30,27 +31,41 @@ class Function:
     def post(self, body: object, *, token: str = TOKEN) -> requests.Response:
         return requests.post(self.url, json=body, auth=("cloud-monitoring", token), timeout=20)
 
+    def tick(self) -> requests.Response:
+        return requests.post(f"{self.url}/tick", auth=("scheduler", TOKEN), timeout=60)
+
+    def kill(self) -> None:
+        """End it as a machine that fails does: the server and its worker at once, in the middle of whatever they do."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(20)
+
     @property
     def log(self) -> str:
         return self._log.read_text("utf-8")
 
 
-@contextmanager
-def function(settings: Mapping[str, str], log: Path) -> Iterator[Function]:
-    """The function under `settings`, up and healthy. Its output goes to the file `log`."""
+def start(settings: Mapping[str, str], log: Path, port: int) -> Function:
+    """Begin to start the function under `settings`. Its output is added to the file `log`."""
     inherited = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "TMPDIR")}
     environment = {**inherited, "WEBHOOK_TOKEN": TOKEN, "LOG_FORMAT": "json", "THREADS": "16", **settings}
-    port = free_port()
     command = [sys.executable, "-m", "functions_framework", "--target=notify", "--host=127.0.0.1", f"--port={port}"]
-    with log.open("wb") as out:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=subprocess.STDOUT)
+    with log.open("ab") as out:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    return Function(port, process, log)
+
+
+@contextmanager
+def function(settings: Mapping[str, str], log: Path, port: int | None = None) -> Iterator[Function]:
+    """The function under `settings`, up and healthy."""
+    running = start(settings, log, port or free_port())
     try:
-        running = Function(port, process, log)
         wait_until_healthy(running)
         yield running
     finally:
-        process.terminate()
-        process.wait(20)
+        running.process.terminate()
+        running.process.wait(20)
 
 
 def wait_until_healthy(running: Function) -> None:

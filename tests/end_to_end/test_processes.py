@@ -12,11 +12,10 @@ from uuid import uuid4
 
 import pytest
 import requests
-from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import Envelope
 
 from tests.end_to_end.alerts import cloud_monitoring
-from tests.end_to_end.processes import TOKEN, Function, free_port, function
+from tests.end_to_end.mailbox import Mailbox, mailbox
+from tests.end_to_end.processes import TOKEN, Function, function
 from tests.end_to_end.providers import Providers, providers
 
 SEVERITIES = [
@@ -28,25 +27,13 @@ SEVERITIES = [
 ]
 
 
-class Mailbox:
-    """A real SMTP server's in-tray."""
-
-    def __init__(self) -> None:
-        self.mails: list[bytes] = []
-
-    async def handle_DATA(self, _server: object, _session: object, envelope: Envelope) -> str:  # noqa: N802
-        assert isinstance(envelope.content, bytes)
-        self.mails.append(envelope.content)
-        return "250 taken"
-
-
 class Everything:
     """A running function and everybody it talks to."""
 
-    def __init__(self, running: Function, taken: Providers, mailbox: Mailbox) -> None:
+    def __init__(self, running: Function, taken: Providers, mail: Mailbox) -> None:
         self.function = running
         self.providers = taken
-        self.mailbox = mailbox
+        self.mailbox = mail
 
     def counts(self) -> Counter[str]:
         taken = self.providers
@@ -58,22 +45,10 @@ class Everything:
 @pytest.fixture(scope="module")
 def everything(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Everything]:
     folder = tmp_path_factory.mktemp("function")
-    mailbox = Mailbox()
-    mail = Controller(mailbox, hostname="127.0.0.1", port=free_port())
     with ExitStack() as stack:
-        taken = stack.enter_context(providers())
-        mail.start()
-        stack.callback(mail.stop)
-        settings = {
-            **taken.settings,
-            "STATE": f"sqlite:{folder / 'state.sqlite'}",
-            "SMTP_HOST": "127.0.0.1",
-            "SMTP_PORT": str(mail.port),
-            "SMTP_SECURITY": "none",
-            "EMAIL_FROM": "notifier@example.com",
-            "EMAIL_TO": "oncall@example.com",
-        }
-        yield Everything(stack.enter_context(function(settings, folder / "log")), taken, mailbox)
+        taken, mail = stack.enter_context(providers()), stack.enter_context(mailbox())
+        settings = {**taken.settings, **mail.settings, "STATE": f"sqlite:{folder / 'state.sqlite'}"}
+        yield Everything(stack.enter_context(function(settings, folder / "log")), taken, mail)
 
 
 @pytest.mark.parametrize(("severity", "told"), SEVERITIES, ids=[word for word, _ in SEVERITIES])
@@ -105,9 +80,9 @@ def test_a_close_is_told_where_it_was_heard_but_not_by_sms(everything: Everythin
 def test_the_text_goes_to_the_first_phone_with_severity_title_and_ref(everything: Everything) -> None:
     ref = everything.function.post(cloud_monitoring("0.text")).json()["incidents"][0]["ref"]
     text = everything.providers.texts[-1]
-    assert (text["To"], text["From"]) == ("+15555550101", "+15005550006")
-    assert text["Body"].startswith("CRITICAL: Database CPU")
-    assert text["Body"].endswith(f"#{ref}")
+    assert (text.to, text.sender) == ("+15555550101", "+15005550006")
+    assert text.body.startswith("CRITICAL: Database CPU")
+    assert text.body.endswith(f"#{ref}")
 
 
 def test_the_log_is_json_for_cloud_logging_and_holds_no_secret(everything: Everything) -> None:

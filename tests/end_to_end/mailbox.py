@@ -1,0 +1,43 @@
+"""A real SMTP server's in-tray."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import Envelope
+
+from tests.end_to_end.processes import free_port
+
+
+class Mailbox:
+    """Takes every mail, and remembers it."""
+
+    def __init__(self, port: int) -> None:
+        self.mails: list[bytes] = []
+        self.settings = {
+            "SMTP_HOST": "127.0.0.1",
+            "SMTP_PORT": str(port),
+            "SMTP_SECURITY": "none",
+            "EMAIL_FROM": "notifier@example.com",
+            "EMAIL_TO": "oncall@example.com",
+        }
+
+    async def handle_DATA(self, _server: object, _session: object, envelope: Envelope) -> str:  # noqa: N802
+        assert isinstance(envelope.content, bytes)
+        self.mails.append(envelope.content)
+        return "250 taken"
+
+
+@contextmanager
+def mailbox() -> Iterator[Mailbox]:
+    """The server, up until the block ends."""
+    port = free_port()
+    mail = Mailbox(port)
+    server = Controller(mail, hostname="127.0.0.1", port=port)
+    server.start()
+    try:
+        yield mail
+    finally:
+        server.stop()
