@@ -8,7 +8,7 @@ from pathlib import Path
 from notifier.core.advance import advance
 from notifier.core.alert import Alert
 from notifier.core.beginning import key_of
-from notifier.core.events import Alerted, Attempt, Claim, Decision, Settled, State
+from notifier.core.events import Acknowledged, Alerted, Attempt, Claim, Decision, Event, Settled, State, Ticked
 from notifier.core.incident import Delivery, Incident
 from notifier.core.ledger import Ledger
 from notifier.core.outcome import Outcome, Result
@@ -33,7 +33,7 @@ def a_claim(now: datetime = NOON, claim_id: str = "mine", send_seconds: float = 
 
 
 def decide(
-    event: Alerted | Settled,
+    event: Event,
     incident: Incident | None = None,
     ledger: Ledger | None = None,
     *,
@@ -76,6 +76,26 @@ def settle(decision: Decision, outcomes: dict[str, Outcome], *, second_try: bool
 def recorded(decision: Decision, *, now: datetime = NOON, policy: Policy = POLICY) -> Decision:
     """`decision`, with everything it sends sent and recorded."""
     return decide(settle_all(decision), known(decision), decision.ledger, now=now, policy=policy)
+
+
+def tick(
+    before: Decision,
+    now: datetime,
+    *,
+    ledger: Ledger | None = None,
+    policy: Policy = POLICY,
+    claim_id: str = "",
+    send_seconds: float = 7.0,
+) -> Decision:
+    """What the tick at `now` makes of it, in a request of its own."""
+    claim = a_claim(now, claim_id or f"tick at {now}", send_seconds)
+    return decide(Ticked(), known(before), ledger or before.ledger, now=now, policy=policy, claim=claim)
+
+
+def acknowledge(before: Decision, now: datetime, *, generation: int = 1, claim_id: str = "answer") -> Decision:
+    """Ana answers at `now`."""
+    event = Acknowledged(by="Ana, by the link in Slack", generation=generation)
+    return decide(event, before.incident, before.ledger, now=now, claim=a_claim(now, claim_id))
 
 
 def known(decision: Decision) -> Incident:

@@ -12,7 +12,7 @@ from notifier.core.alert import Severity
 from notifier.core.draft import Draft
 from notifier.core.events import Finding
 from notifier.core.incident import Delivery, DeliveryState, Incident
-from notifier.core.ledger import WINDOW
+from notifier.core.ledger import CLOCK_SKEW, WINDOW
 from notifier.core.listing import Text, refs_of
 from notifier.core.owing import is_wanted, slot_name
 from notifier.core.telling import could_not_page, who
@@ -26,16 +26,23 @@ LOOK_AGAIN = timedelta(seconds=10)
 """After a list that could not be read."""
 LOOK_AT_MOST = timedelta(minutes=5)
 """The key may lack the right to read the list: then nobody will ever know."""
+TRIED_FOR = timedelta(days=7)
+"""How long a sender tries again what could not be stored: Pub/Sub keeps a message for 7 days if not told otherwise
+(https://cloud.google.com/pubsub/docs/subscription-properties#message_retention_duration)."""
 
 
 def listed_since(incident: Incident, key: str, now: datetime) -> datetime:
     """How far back the list is to be read for page `key`: to its claim, and over the hour that counts for the cap."""
-    return min(_made_since(incident, incident.deliveries[key], now), now - WINDOW)
+    return min(_made_since(incident, incident.deliveries[key], now), now - WINDOW - CLOCK_SKEW)
 
 
 def _made_since(incident: Incident, delivery: Delivery, now: datetime) -> datetime:
-    """From when on a text can be this page: its claim, or if it was never claimed the incident's start."""
-    return (delivery.claimed_at or incident.started_at or now - WINDOW) - SLACK
+    """From when on a text can be this page: its claim, or if it was never claimed the incident's start.
+
+    That may lie before a page of the generation before, where one has expired and is opened again.
+    """
+    started_at = max(incident.started_at or now - WINDOW, incident.opened_at - TRIED_FOR)
+    return (delivery.claimed_at or started_at) - SLACK
 
 
 def look_at(draft: Draft, finding: Finding) -> None:
