@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import traceback
 from collections.abc import Callable
 from http import HTTPStatus
@@ -144,15 +145,16 @@ class Web:
         try:
             form = body.take(started + BODY_SECONDS - self._clock.monotonic()) if posts else b""
         except (TooLarge, Late):
-            return _error(HTTPStatus.BAD_REQUEST, "expected the form of the page, within 2 seconds")
+            return _page(HTTPStatus.BAD_REQUEST, acknowledge.not_understood())
+        name = _name(form)
         deadlines = Deadlines.of_request(started, self._clock.monotonic())
         try:
             before = self._relay.look(link.key, deadlines)
-            incident = self._answered_by(_name(form), link, deadlines) if posts and before else before
+            incident = self._answered_by(name, link, deadlines) if posts and before else before
         except StoreError as error:
             self._log.write(Severity.ERROR, f"an acknowledgement could not be stored: {error}")
-            words = acknowledge.not_reachable(RETRY_AFTER_SECONDS)
-            return _page(HTTPStatus.SERVICE_UNAVAILABLE, words, _RETRY_AFTER)
+            page = acknowledge.not_reachable(RETRY_AFTER_SECONDS, name=name if posts else None)
+            return _page(HTTPStatus.SERVICE_UNAVAILABLE, page, _RETRY_AFTER)
         if incident is None:
             return _page(HTTPStatus.NOT_FOUND, acknowledge.no_such_link())
         done = posts and before is not None and before.state is not incident.state
@@ -209,8 +211,12 @@ def _credential(request: Request) -> str | None:
 
 
 def _name(form: bytes) -> str:
-    """What stands in the field of the acknowledge page."""
-    return parse_qs(form.decode("utf-8", "replace"), max_num_fields=10).get("name", [""])[0] if form else ""
+    """What stands in the field of the acknowledge page; a name turns no text around it from right to left."""
+    try:
+        fields = parse_qs(form.decode("utf-8", "replace"), max_num_fields=10)
+    except ValueError:  # more fields than the page has
+        return ""
+    return re.sub("[\u200e\u200f\u202a-\u202e\u2066-\u2069]", "", fields.get("name", [""])[0])
 
 
 def _page(status: int, page: str, headers: dict[str, str] | None = None) -> Response:

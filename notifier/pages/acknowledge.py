@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 
 import jinja2
 
 from notifier.core.alert import Severity
-from notifier.core.incident import Incident, IncidentState
+from notifier.core.incident import Incident, IncidentState, ref_of
 from notifier.core.wording import clock_time, duration
 
 NAME_CHARACTERS = 60
@@ -29,61 +29,109 @@ SECURITY_HEADERS = {
 
 def page_of(incident: Incident, generation: int, now: datetime, *, done: bool = False) -> str:
     """The page for the link of one generation of an incident. `done`: it was acknowledged by this very request."""
-    earlier = generation != incident.generation
-    words = _earlier(incident) if earlier else _words(incident, now, done=done)
-    return _render(
-        incident=incident,
-        heading=words[0],
-        words=words[1],
-        can_answer=not earlier and incident.state is IncidentState.OPEN,
-        colour="over" if incident.state is not IncidentState.OPEN or earlier else incident.effective.value,
-        since=f"{incident.started_at or incident.opened_at:%Y-%m-%d %H:%M} UTC",
-    )
+    if generation != incident.generation:
+        return _earlier(incident, generation)
+    began = incident.started_at or incident.opened_at
+    facts = [f"since {began:%Y-%m-%d %H:%M} UTC, {_ago(began, now)}"]
+    if incident.acknowledged_at is not None:
+        facts.append(f"acknowledged at {clock_time(incident.acknowledged_at)}, {_ago(incident.acknowledged_at, now)}")
+        facts.append(f"by {incident.acknowledged_by}")
+    if incident.resolved_at is not None:
+        facts.append(f"ended at {clock_time(incident.resolved_at)}, {_ago(incident.resolved_at, now)}")
+    if incident.state is IncidentState.OPEN:
+        return _render(
+            incident=incident,
+            ref=incident.ref,
+            heading=incident.effective.value.upper(),
+            colour=incident.effective.value,
+            facts=facts,
+            words="Whoever acknowledges it is on it: nobody else is paged for it any more.",
+            button=f"Acknowledge #{incident.ref}",
+        )
+    heading, words = _answered(incident, done=done)
+    return _render(incident=incident, ref=incident.ref, heading=heading, colour="over", facts=facts, words=words)
 
 
 def no_such_link() -> str:
     """For a link we never made, or whose incident is deleted by now."""
     return _render(
         heading="No such link",
-        words="This link is not one of ours, or what it was about has been deleted. Nothing was changed.",
-        colour="over",
+        colour="soft",
+        words=(
+            "This link was not copied whole, is not one of ours, or what it was about was deleted, some time after it"
+            " was over. Nothing was changed. Try the link of the newest message."
+        ),
     )
 
 
-def not_reachable(seconds: int) -> str:
-    """For a store that does not answer."""
+def not_reachable(seconds: int, *, name: str | None) -> str:
+    """For a store that does not answer. `name`: as it was given with an answer; None when only the page was asked for.
+
+    The answer may be stored all the same: nobody can tell.
+    """
+    if name is None:
+        return _render(
+            heading="Not reachable",
+            colour=Severity.CRITICAL.value,
+            words=(
+                "The pager cannot read what this link is about, as its store does not answer. Nothing was changed."
+                f" Try again in {seconds} seconds."
+            ),
+            button="Try again",
+            method="get",
+        )
+    return _render(
+        heading="Perhaps not acknowledged",
+        colour=Severity.CRITICAL.value,
+        words=(
+            "The pager's store does not answer, so nobody can tell whether your answer was kept. Until it is, others"
+            f" are still paged. Try again in {seconds} seconds; twice does no harm."
+        ),
+        button="Acknowledge",
+        name=name,
+    )
+
+
+def not_understood() -> str:
+    """For a form that was too large, or did not come in time."""
     return _render(
         heading="Not acknowledged",
-        words=f"The state of this incident cannot be reached just now. Try again in {seconds} seconds.",
         colour=Severity.CRITICAL.value,
+        words="Your answer did not reach us whole: a weak connection, perhaps. Nothing was changed. Try again.",
+        button="Acknowledge",
     )
 
 
-def _words(incident: Incident, now: datetime, *, done: bool) -> tuple[str, str]:
+def _answered(incident: Incident, *, done: bool) -> tuple[str, str]:
+    """Heading and words for what cannot be acknowledged any more."""
     if incident.state is IncidentState.ACKNOWLEDGED:
-        at = clock_time(incident.acknowledged_at or incident.opened_at)
-        who = f"{incident.acknowledged_by} at {at}"
         heading = "Acknowledged" if done else "Already acknowledged"
-        return heading, f"By {who}. Nobody is paged for it any more. It stays open until its sender says it is over."
-    if incident.state is IncidentState.RESOLVED:
-        ago = duration(now - (incident.resolved_at or incident.opened_at))
-        how = "Nobody said anything of it for days" if incident.expired else "It was over"
-        return "Resolved", f"{how}, {ago} ago. There is nothing to acknowledge, and nobody is paged for it."
+        ends = "" if incident.one_off else " It stays open until its sender says that it is over."
+        return heading, f"Nobody is paged for it any more.{ends}"
     if incident.state is IncidentState.TEST:
         return "A test", "Nobody is paged for a test, and there is nothing to acknowledge."
-    return incident.effective.value.upper(), "Whoever acknowledges it is on it: nobody else is paged for it any more."
+    if incident.expired:
+        words = "For days nothing was said of it, also not that it is over: see whether it is."
+        return "Expired", f"{words} There is nothing to acknowledge any more."
+    return "Resolved", "It is over: there is nothing to acknowledge any more, and nobody is paged for it."
 
 
-def _earlier(incident: Incident) -> tuple[str, str]:
+def _earlier(incident: Incident, generation: int) -> str:
     words = (
-        "What this link was about is over, and nothing was changed. The same alert came again since,"
-        f" as #{incident.ref}, which is {incident.state.value}: use the link of that message."
+        f"What this link was about is over, and nothing was changed. The same alert came again as #{incident.ref},"
+        f" which is {incident.state.value}: look for that message, and use its link."
     )
-    return "An earlier one", words
+    ref = ref_of(incident.key, generation)
+    colour = incident.effective.value if incident.state is IncidentState.OPEN else "over"
+    return _render(incident=incident, ref=ref, heading="Over, and back", colour=colour, words=words)
+
+
+def _ago(moment: datetime, now: datetime) -> str:
+    return "just now" if now - moment < timedelta(minutes=1) else f"{duration(now - moment)} ago"
 
 
 def _render(**values: object) -> str:
-    return _template().render(name_characters=NAME_CHARACTERS, **values)
+    return _template().render({"method": "post", "name_characters": NAME_CHARACTERS} | values)
 
 
 @cache

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import responses
 
 from tests.web.identities import SigningKey
-from tests.web.pager import Pager
+from tests.web.pager import BrokenStore, Pager
 
 
 @pytest.fixture
@@ -17,6 +17,12 @@ def pager(tmp_path: Path) -> Iterator[Pager]:
     pager = Pager(tmp_path / "state.sqlite")
     yield pager
     pager.sqlite.close()
+
+
+@pytest.fixture
+def broken(tmp_path: Path) -> Callable[[Exception], Pager]:
+    """A pager whose store fails."""
+    return lambda error: Pager(tmp_path / "state.sqlite", store=BrokenStore(error))
 
 
 @pytest.fixture(scope="session")

@@ -16,12 +16,14 @@ from werkzeug.test import EnvironBuilder
 
 from notifier.auth import AcknowledgeLinks, Callers
 from notifier.core.alert import Severity
+from notifier.core.incident import Incident
+from notifier.core.ledger import Ledger
 from notifier.core.listing import Listing
 from notifier.core.message import Message
 from notifier.core.outcome import Outcome, Result
 from notifier.core.policy import parse_policy
 from notifier.degraded import Degraded
-from notifier.ports import Store
+from notifier.ports import Found, Gathered, Store
 from notifier.relay import Relay
 from notifier.sending import Sender, at_once
 from notifier.stores.sqlite import SqliteStore
@@ -100,6 +102,36 @@ class EmptyList:
 
     def look_up(self, phone: int, since: datetime, deadline: float) -> Listing:
         return Listing()
+
+
+class BrokenStore:
+    """Fails, as it is told to."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def gather(self, key: str, deadline: float) -> Gathered:
+        raise self._error
+
+    def commit(
+        self, seen: Gathered, deadline: float, *, incident: Incident | None = None, ledger: Ledger | None = None
+    ) -> Gathered:
+        raise self._error
+
+    def due(self, now: datetime, limit: int, deadline: float) -> list[Found]:
+        raise self._error
+
+    def waiting(self, limit: int, deadline: float) -> list[Found]:
+        raise self._error
+
+    def open_incidents(self, deadline: float) -> list[Found]:
+        raise self._error
+
+    def put_off(self, key: str, until: datetime, deadline: float) -> None:
+        raise self._error
+
+    def ticked(self, at: datetime, deadline: float) -> None:
+        raise self._error
 
 
 class Pager:

@@ -19,7 +19,16 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from notifier import auth
-from notifier.auth import CERTIFICATES_URL, Callers, Forged, Refused, Unverifiable
+from notifier.auth import (
+    CERTIFICATES_URL,
+    LINK_CHANNELS,
+    AcknowledgeLinks,
+    Callers,
+    Forged,
+    Link,
+    Refused,
+    Unverifiable,
+)
 from tests.web.identities import AUDIENCE, CALLER, SigningKey, unsigned_token
 from tests.web.pager import TOKEN, Pager, VirtualClock, basic, content
 
@@ -456,3 +465,78 @@ def test_whatever_is_presented_the_answer_is_200_401_or_403(
             {}, token=None, headers={"Authorization": authorization}, query_string={"auth_token": query}
         )
     assert answer.status_code in {200, 401, 403}
+
+
+# Acknowledge links
+
+PUBLIC_URL = "https://pager.example.com"
+LINKS = AcknowledgeLinks(webhook_token=TOKEN, public_url=PUBLIC_URL)
+KEY = "00112233445566778899aabbccddeeff"
+links = st.builds(
+    Link,
+    key=st.binary(min_size=16, max_size=16).map(bytes.hex),
+    generation=st.integers(1, 2**32 - 1),
+    channel=st.sampled_from(LINK_CHANNELS),
+)
+
+
+def token_of(link: Link, made_by: AcknowledgeLinks = LINKS) -> str:
+    return made_by.url(link.key, link.generation, link.channel).removeprefix(f"{PUBLIC_URL}/a/")
+
+
+@given(links)
+def test_a_link_is_read_as_what_it_was_made_for(link: Link) -> None:
+    assert LINKS.read(token_of(link)) == link
+
+
+@given(links, st.integers(0, 49), st.sampled_from("ABCDEFabcdef0189-_"))
+def test_a_link_with_any_sign_changed_is_refused(link: Link, place: int, sign: str) -> None:
+    token = token_of(link)
+    changed = token[:place] + sign + token[place + 1 :]
+    assert (LINKS.read(changed) is None) == (changed != token)
+
+
+@given(links)
+def test_every_other_spelling_of_the_last_sign_is_refused(link: Link) -> None:
+    """Four of its bits are not used."""
+    token = token_of(link)
+    read = [
+        LINKS.read(token[:-1] + sign) for sign in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    ]
+    assert [one for one in read if one] == [link]
+
+
+@given(st.text(max_size=60))
+def test_no_other_text_is_a_link(text: str) -> None:
+    assert LINKS.read(text) is None
+
+
+@given(links)
+def test_another_token_makes_other_links_and_reads_none_of_ours(link: Link) -> None:
+    others = AcknowledgeLinks(webhook_token=f"{TOKEN}x", public_url=PUBLIC_URL)
+    assert token_of(link, others) != token_of(link)
+    assert others.read(token_of(link)) is None
+
+
+@pytest.mark.parametrize(("token", "url"), [("", PUBLIC_URL), (TOKEN, ""), ("", "")])
+def test_without_token_or_public_url_there_are_no_links(token: str, url: str) -> None:
+    none = AcknowledgeLinks(webhook_token=token, public_url=url)
+    assert none.url(KEY, 1, "slack") == ""
+    assert none.read(token_of(Link(KEY, 1, "slack"))) is None
+
+
+@pytest.mark.parametrize("channel", ["sms", "log", ""])
+def test_a_channel_without_links_gets_none(channel: str) -> None:
+    assert LINKS.url(KEY, 1, channel) == ""
+
+
+def test_a_link_does_not_hold_the_token_and_fits_into_a_line() -> None:
+    url = LINKS.url(KEY, 1, "slack")
+    assert TOKEN not in url
+    assert len(url) == len(PUBLIC_URL) + 53
+
+
+def test_a_signature_for_a_channel_we_do_not_know_is_no_link() -> None:
+    """Made by a newer notifier with the same token, say."""
+    said = bytes.fromhex(KEY) + bytes([len(LINK_CHANNELS)]) + (1).to_bytes(4)
+    assert LINKS.read(LINKS._signed(said)) is None

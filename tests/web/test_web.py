@@ -5,8 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
-from datetime import datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -16,48 +15,10 @@ from hypothesis import strategies as st
 
 from notifier.body import BODY_BYTES, TOO_LARGE_BYTES
 from notifier.core.alert import Severity
-from notifier.core.incident import Incident
-from notifier.core.ledger import Ledger
-from notifier.ports import Found, Gathered, StoreDown, StoreRefused
+from notifier.ports import StoreDown, StoreRefused
 from tests.web.pager import FREE, Pager, content, push, sample
 
 CRITICAL = {"id": "db", "title": "Database unreachable", "severity": "critical"}
-
-
-class BrokenStore:
-    """Fails, as it is told to."""
-
-    def __init__(self, error: Exception) -> None:
-        self._error = error
-
-    def gather(self, key: str, deadline: float) -> Gathered:
-        raise self._error
-
-    def commit(
-        self, seen: Gathered, deadline: float, *, incident: Incident | None = None, ledger: Ledger | None = None
-    ) -> Gathered:
-        raise self._error
-
-    def due(self, now: datetime, limit: int, deadline: float) -> list[Found]:
-        raise self._error
-
-    def waiting(self, limit: int, deadline: float) -> list[Found]:
-        raise self._error
-
-    def open_incidents(self, deadline: float) -> list[Found]:
-        raise self._error
-
-    def put_off(self, key: str, until: datetime, deadline: float) -> None:
-        raise self._error
-
-    def ticked(self, at: datetime, deadline: float) -> None:
-        raise self._error
-
-
-@pytest.fixture
-def broken(tmp_path: Path) -> Callable[[Exception], Pager]:
-    """A pager whose store fails."""
-    return lambda error: Pager(tmp_path / "state.sqlite", store=BrokenStore(error))
 
 
 # Alerts
