@@ -6,6 +6,7 @@ from datetime import datetime
 
 from notifier.core.alert import Severity
 from notifier.core.draft import Draft
+from notifier.core.events import Attempt
 from notifier.core.incident import Delivery, DeliveryState, Incident, IncidentState, Kind
 from notifier.core.message import headline
 from notifier.core.moments import Page, next_page
@@ -122,18 +123,20 @@ def cancel_unwanted(draft: Draft) -> None:
             draft.update(key, state=state, due_at=None)
 
 
-def cancel_unwanted_claims(draft: Draft) -> None:
+def cancel_unwanted_claims(draft: Draft, attempts: tuple[Attempt, ...] = ()) -> None:
     """What this request has claimed and certainly not sent may not be needed any more: its slots are given back.
 
-    For a commit whose answer was lost, found landed, where somebody answered in between.
+    For what somebody answered in between: while a commit's answer was lost, or a page was looked up. `attempts`: what
+    was sent.
     """
-    unwanted = [key for key in draft.held() if not is_wanted(draft.incident, draft.incident.deliveries[key])]
+    held = draft.held(attempts)
+    unwanted = [key for key in held if not is_wanted(draft.incident, draft.incident.deliveries[key])]
     for key in unwanted:
         draft.update(key, state=DeliveryState.CANCELLED, due_at=None)
         draft.ledger = draft.ledger.without_slot(slot_name(draft, key, draft.incident.generation))
     if unwanted:
         draft.note(
-            f"{', '.join(unwanted)} not sent: {draft.incident.state.value} before the claim's answer came",
+            f"{', '.join(unwanted)} not sent: {draft.incident.state.value} before it could be",
             Severity.WARNING,
         )
 

@@ -11,7 +11,7 @@ from notifier.core.incident import Delivery, DeliveryState, Incident
 from notifier.core.looking_up import look_at
 from notifier.core.moments import GIVE_UP
 from notifier.core.outcome import Outcome, Result
-from notifier.core.owing import claim_due, is_wanted, owe_answer, slot_name
+from notifier.core.owing import cancel_unwanted_claims, claim_due, is_wanted, owe_answer, slot_name
 from notifier.core.policy import Policy
 from notifier.core.telling import could_not_page, say, who
 from notifier.core.wording import clock_time, duration
@@ -48,6 +48,7 @@ def settled(state: State, event: Settled, policy: Policy, now: datetime, claim: 
             _record(draft, attempt, second_try=event.second_try)
     for finding in event.findings:
         look_at(draft, finding)
+    cancel_unwanted_claims(draft, event.attempts)
     owe_answer(draft)
     claim_due(draft)
     return draft.decision(event.attempts)

@@ -488,7 +488,7 @@ class TestOnce:
         assert again.ledger.taken(after(minutes=25)) == 0
         assert states(again)["escalated/sms/0/1"] == states(again)["escalated/email"] == "cancelled"
         assert known(again).history[-1].text == (
-            "escalated/email, escalated/sms/0/1 not sent: acknowledged before the claim's answer came"
+            "escalated/email, escalated/sms/0/1 not sent: acknowledged before it could be"
         )
 
     def test_of_an_incident_that_is_gone_nothing_happens(self) -> None:

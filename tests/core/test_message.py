@@ -7,9 +7,10 @@ from datetime import timedelta
 import pytest
 
 from notifier.core.alert import Label
+from notifier.core.events import Alerted
 from notifier.core.message import message_of
 from notifier.core.wording import clock_time, duration
-from tests.builders import NOON, POLICY, an_alert, known, opened
+from tests.builders import NOON, POLICY, a_claim, acknowledge, an_alert, decide, known, opened, recorded, tick
 
 
 def test_a_page_names_severity_title_and_ref_in_one_segment() -> None:
@@ -63,3 +64,35 @@ def test_a_length_of_time_is_readable(seconds: int, words: str) -> None:
 
 def test_a_moment_is_said_in_utc() -> None:
     assert clock_time(NOON + timedelta(minutes=3)) == "12:03 UTC"
+
+
+class TestHeadline:
+    """What happened, in one line."""
+
+    def test_of_what_climbed_says_how_long_nobody_answered(self) -> None:
+        step = tick(recorded(opened(an_alert("warning"))), NOON + timedelta(minutes=25))
+        for key in ("escalated/email", "escalated/sms/0/1"):
+            assert message_of(known(step), key, POLICY).headline == "WARNING unanswered 25 min: db is down"
+
+    def test_tells_a_late_channel_what_its_sender_called_it(self) -> None:
+        unsent = decide(Alerted(an_alert("warning")), claim=a_claim(send_seconds=-1))
+        step = tick(unsent, NOON + timedelta(minutes=25))
+        assert message_of(known(step), "opened/slack", POLICY).headline == "WARNING: db is down"
+
+    def test_of_what_its_sender_raised_is_its_new_word(self) -> None:
+        first = recorded(opened(an_alert("warning")))
+        raised = decide(Alerted(an_alert("critical")), first.incident, claim=a_claim(claim_id="raise"))
+        assert message_of(known(raised), "escalated/sms/0/1", POLICY).headline == "CRITICAL: db is down"
+
+    def test_of_the_next_phone_is_that_of_the_first(self) -> None:
+        step = tick(recorded(opened()), NOON + timedelta(minutes=15))
+        assert message_of(known(step), "opened/sms/1/1", POLICY).headline == "CRITICAL: db is down"
+
+
+def test_the_link_that_answers_stands_in_what_is_open_only() -> None:
+    link = "https://pager.example.com/a/1"
+    first = recorded(opened())
+    assert message_of(known(first), "opened/slack", POLICY, link).acknowledge_url == link
+    answered = acknowledge(first, NOON)
+    assert message_of(known(answered), "opened/slack", POLICY, link).acknowledge_url == ""
+    assert message_of(known(answered), "acknowledged/slack", POLICY, link).acknowledge_url == ""
