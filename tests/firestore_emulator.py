@@ -50,7 +50,7 @@ class Emulator:
     """One running emulator of our own, in a process of its own. Its data ends with it."""
 
     def __init__(self, port: int | None = None) -> None:
-        self.port = port or _free_port()
+        self.port = port or free_port()
         self.host = f"127.0.0.1:{self.port}"
         self._command = [
             find_java(),
@@ -190,7 +190,7 @@ def _sha256(file: Path) -> str:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """A port that is free, and not one of those a busy machine's own connections are given the next moment."""
     while True:
         port = random.randrange(20_000, 30_000)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 
-def cloud_monitoring(incident_id: str, severity: str = "Critical", state: str = "open") -> dict[str, Any]:
+def cloud_monitoring(
+    incident_id: str, severity: str = "Critical", state: str = "open", *, started_at: int = 1_769_860_800
+) -> dict[str, Any]:
     """A schema 1.2 body of a metric threshold."""
     return {
         "incident": {
@@ -30,7 +32,7 @@ def cloud_monitoring(incident_id: str, severity: str = "Critical", state: str = 
             "scoping_project_id": "example-project",
             "scoping_project_number": 123456789012,
             "severity": severity,
-            "started_at": 1_769_860_800,
+            "started_at": started_at,
             "state": state,
             "summary": "CPU utilization for example-project db-1 is above the threshold of 0.9 with a value of 0.974.",
             "threshold_value": "0.9",

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import Envelope
 
-from tests.end_to_end.processes import free_port
+from tests.firestore_emulator import free_port
 
 
 class Mailbox:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 import requests
 
 from tests.builders import ROOT
+from tests.firestore_emulator import free_port as free_port  # noqa: PLC0414 - for others, too
 
 TOKEN = "webhook-token-of-no-worth"
 START_SECONDS = 30
@@ -36,8 +36,9 @@ class Function:
 
     def kill(self) -> None:
         """End it as a machine that fails does: the server and its worker at once, in the middle of whatever they do."""
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(20)
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait(20)
 
     @property
     def log(self) -> str:
@@ -77,10 +78,3 @@ def wait_until_healthy(running: Function) -> None:
         except requests.ConnectionError:
             time.sleep(0.05)
     raise AssertionError(f"the function did not start:\n{running.log}")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -16,9 +16,10 @@ import requests
 from tests.builders import ROOT
 from tests.end_to_end.alerts import cloud_monitoring
 from tests.end_to_end.mailbox import Mailbox, mailbox
-from tests.end_to_end.processes import Function, free_port, function
+from tests.end_to_end.processes import Function, function
 from tests.end_to_end.providers import Providers, Text, providers
 from tests.end_to_end.waiting import Scheduler, ticking, wait_until
+from tests.firestore_emulator import free_port
 
 IN_SECONDS = {
     'error    = "10m"': 'error    = "2s"',

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import requests
 
@@ -23,30 +23,35 @@ def wait_until(what: Callable[[], bool], seconds: float) -> None:
 class Scheduler:
     """Posts a tick every second, as the real one does every minute."""
 
-    def __init__(self, running: Function) -> None:
+    def __init__(self, running: Function, busy: Callable[[str], AbstractContextManager[None]]) -> None:
         self.begun = 0.0
         """When the last tick began that was answered with 200 (monotonic)."""
+        self.end = threading.Event()
         self._function = running
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._run)
+        self._busy = busy
 
-    def _run(self) -> None:
-        while not self._end.wait(1):
+    def run(self) -> None:
+        while not self.end.wait(1):
             begun = time.monotonic()
             try:
-                if self._function.tick().ok:
-                    self.begun = begun
+                with self._busy("tick"):
+                    answer = self._function.tick()
             except requests.RequestException:
                 continue  # the function is down just now
+            if answer.ok:
+                self.begun = begun
 
 
 @contextmanager
-def ticking(running: Function) -> Iterator[Scheduler]:
-    """Ticks, until the block ends."""
-    scheduler = Scheduler(running)
-    scheduler._thread.start()
+def ticking(
+    running: Function, busy: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext()
+) -> Iterator[Scheduler]:
+    """Ticks, until the block ends. Each is under way within `busy("tick")`."""
+    scheduler = Scheduler(running, busy)
+    thread = threading.Thread(target=scheduler.run)
+    thread.start()
     try:
         yield scheduler
     finally:
-        scheduler._end.set()
-        scheduler._thread.join()
+        scheduler.end.set()
+        thread.join()
