@@ -1,4 +1,4 @@
-"""Fixtures for all folders, and a rule: in CI nothing is skipped for want of the emulator or gcloud."""
+"""Fixtures for all folders, and a rule: in CI nothing is skipped for want of a browser, the emulator or gcloud."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.firestore_emulator import NoEmulator, any_emulator
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-NEVER_SKIPPED_IN_CI = ("emulator", "gcloud")
+NEVER_SKIPPED_IN_CI = ("browser", "emulator", "gcloud")
 
 
 @pytest.fixture(scope="session")

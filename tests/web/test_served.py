@@ -17,8 +17,11 @@ from typing import Any
 
 import pytest
 
+from notifier.auth import AcknowledgeLinks
+from notifier.core.incident import incident_key
 from tests.web.pager import ROOT, TOKEN, basic, sample
 
+PUBLIC_URL = "https://pager.example.com"
 LARGE = 10 * 1_048_576
 HEADERS = {"Authorization": basic("cloud-monitoring", TOKEN)}
 STRANGER = {"Authorization": basic("somebody", "wrong-token-of-somebody")}
@@ -70,6 +73,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         "PORT": str(port),
         "THREADS": "4",
         "WEBHOOK_TOKEN": TOKEN,
+        "PUBLIC_URL": PUBLIC_URL,
         "SIMULATE": "1",
         "STATE": f"sqlite:{folder / 'state.sqlite'}",
         "PYTHONUNBUFFERED": "1",
@@ -260,6 +264,20 @@ def test_a_dripping_alert_is_408_stored_nowhere_and_told_to_nobody(
     assert "WARNING" in line
     assert "a body that was not all here after 2 s was refused" in line
     assert not any(b"Dripped" in file.read_bytes() for file in served.log.parent.glob("state.sqlite*"))
+
+
+def test_a_dripping_form_is_answered_with_the_page_and_acknowledges_nothing(
+    served: Served, dripping: Callable[..., Dripping]
+) -> None:
+    served.ask("POST", "/", b'{"id": "dripped", "title": "Disk"}')
+    links = AcknowledgeLinks(webhook_token=TOKEN, public_url=PUBLIC_URL)
+    path = links.url(incident_key("plain", "dripped"), 1, "slack").removeprefix(PUBLIC_URL)
+    request_head = head("Content-Length: 500000", headers=STRANGER).replace(b"POST / ", f"POST {path} ".encode())
+    answer = dripping(request_head, b"name=").answered()
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert b"<h1>Not acknowledged</h1>" in answer
+    _, said = served.ask("POST", "/", b'{"id": "dripped", "title": "Disk"}')
+    assert said["incidents"][0]["state"] == "open"
 
 
 def test_an_alert_in_two_parts_a_second_apart_is_taken(served: Served) -> None:
