@@ -85,7 +85,8 @@ def payload(message: Message) -> dict[str, object]:
 def _embed(message: Message) -> dict[str, object]:
     description = fit(_pieces(message.body.strip()), BODY_CHARACTERS, _units)
     host = "".join(_pieces(host_of(message.url)))
-    links = [_link("Acknowledge", message.acknowledge_url), _link("Open the alert", message.url, f" at {host}")]
+    acknowledge = _link("Acknowledge", message.acknowledge_url)
+    links = [f"**{acknowledge}**" if acknowledge else "", _link("Open the alert", message.url, f" at {host}")]
     description = "\n\n".join(filter(None, [description, " · ".join(filter(None, links))]))
     footer = f"#{message.ref}"
     # 40: room for how many values are not shown.

@@ -264,7 +264,7 @@ def _text(message: Message) -> str:
         message.headline,
         message.body.strip(),
         "\n".join(f"{name}: {value}" for name, value in message.facts),
-        f"Acknowledge (no more pages): {message.acknowledge_url}" if message.acknowledge_url else "",
+        f"Acknowledge, so that nobody else is paged:\n{message.acknowledge_url}" if message.acknowledge_url else "",
         message.url,
         f"#{message.ref}",
     ]

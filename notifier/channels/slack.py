@@ -88,24 +88,27 @@ def _blocks(message: Message) -> Iterator[dict[str, object]]:
     # No more than could be shown, plus one to tell that there was more.
     for text in _sections(message.body[: BODY_SECTIONS * SECTION_CHARACTERS + 1].strip()):
         yield {"type": "section", "text": _mrkdwn(text)}
+    if acknowledge := _link(message.acknowledge_url, "Acknowledge"):
+        # A line of its own in full size, for a thumb; no button, as Slack wants each press of those answered.
+        # Before the facts, as Slack folds away what comes after a few blocks.
+        yield {"type": "section", "text": _mrkdwn(f"*{acknowledge}*")}
     facts = [
         _mrkdwn(fit(_pieces(f"*{name.strip()}*\n{value}"), FIELD_CHARACTERS)) for name, value in message.facts[:FIELDS]
     ]
     for first in range(0, len(facts), FIELDS_PER_SECTION):
         yield {"type": "section", "fields": facts[first : first + FIELDS_PER_SECTION]}
-    closing = f"#{message.ref}"
+    closing = [f"#{message.ref}"]
     if len(message.facts) > FIELDS:
-        closing += f" · {len(message.facts) - FIELDS} more values not shown"
-    closing += _link(message.acknowledge_url, "Acknowledge")
-    closing += _link(message.url, f"Open at {host_of(message.url)}")
-    yield {"type": "context", "elements": [_mrkdwn(closing)]}
+        closing.append(f"{len(message.facts) - FIELDS} more values not shown")
+    closing.append(_link(message.url, f"Open at {host_of(message.url)}"))
+    yield {"type": "context", "elements": [_mrkdwn(" · ".join(filter(None, closing)))]}
 
 
 def _link(url: str, words: str) -> str:
     link = "".join(_escaped(url))
     if not re.fullmatch(r"https?://[^\s<>|]+", url) or len(link) > LINK_CHARACTERS:
         return ""
-    return f" · <{link}|{''.join(_escaped(words))}>"
+    return f"<{link}|{''.join(_escaped(words))}>"
 
 
 def _sections(body: str) -> Iterator[str]:

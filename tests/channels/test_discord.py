@@ -83,13 +83,21 @@ def test_the_embed_holds_body_link_facts_and_ref() -> None:
     }
 
 
+def test_the_acknowledge_link_comes_first_of_the_links() -> None:
+    message = make_message(acknowledge_url="https://pager.example.com/a/token", url="https://x.example/i")
+    links = embed(message)["description"].split("\n\n")[-1]
+    acknowledge = "**[Acknowledge](https://pager.example.com/a/token)**"
+    assert links == f"{acknowledge} · [Open the alert](https://x.example/i) at x.example"
+
+
 def test_a_bracket_in_the_address_does_not_end_the_link() -> None:
     assert "(https://x.example/a%28b%29)" in embed(make_message(url="https://x.example/a(b)"))["description"]
 
 
 @pytest.mark.parametrize("url", ["", "javascript:alert(1)", "https://x.example/" + "a" * 1_100])
 def test_an_address_discord_could_not_take_is_left_out(url: str) -> None:
-    assert embed(make_message(url=url))["description"] == "No connection for 5 minutes."
+    found = embed(make_message(url=url, acknowledge_url=url))
+    assert found["description"] == "No connection for 5 minutes."
 
 
 def test_each_severity_has_its_colour_and_resolved_is_green() -> None:

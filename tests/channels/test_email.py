@@ -443,6 +443,12 @@ def test_the_text_holds_everything_in_order() -> None:
     )
 
 
+def test_the_acknowledge_link_is_a_line_of_its_own_and_whole() -> None:
+    link = f"https://{'pager' * 20}.example.com/a/{'token' * 10}"
+    lines = mail(acknowledge_url=link, body="Größe").get_content().splitlines()
+    assert lines[lines.index(link) - 1] == "Acknowledge, so that nobody else is paged:"
+
+
 def test_the_headers_say_who_when_and_that_a_machine_wrote_it() -> None:
     found = mail()
     assert found["From"] == "Pager <pager@example.com>"

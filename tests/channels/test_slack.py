@@ -64,6 +64,13 @@ def test_body_facts_link_and_ref_follow_in_order() -> None:
     assert closing["elements"][0]["text"] == f"#7F3K · <{link}|Open at console.example.com>"
 
 
+def test_the_acknowledge_link_is_a_line_of_its_own_below_the_body() -> None:
+    link = "https://pager.example.com/a/token"
+    body, acknowledge, _, _ = blocks(make_message(acknowledge_url=link))
+    assert body["text"]["text"] == "No connection for 5 minutes."
+    assert (acknowledge["type"], acknowledge["text"]["text"]) == ("section", f"*<{link}|Acknowledge>*")
+
+
 def test_what_is_not_there_has_no_block() -> None:
     (closing,) = blocks(make_message(body=" \n", facts=(), url=""))
     assert closing["elements"][0]["text"] == "#7F3K"
@@ -73,7 +80,8 @@ def test_what_is_not_there_has_no_block() -> None:
     "url", ["https://x.example/<!channel>", "javascript:alert(1)", "https://x.example/" + "&" * 600]
 )
 def test_an_address_slack_could_not_take_is_left_out(url: str) -> None:
-    assert texts(make_message(url=url))[-1] == "#7F3K"
+    shown = texts(make_message(url=url, acknowledge_url=url, body="", facts=()))
+    assert shown == ["CRITICAL: Database unreachable #7F3K", "#7F3K"]
 
 
 def test_each_severity_has_its_colour_and_resolved_is_green() -> None:
