@@ -265,7 +265,7 @@ def most_in_an_hour(texts: list[Text]) -> int:
 
 def kill_all(folder: Path, kills: int, seed: int, told: Callable[[str], None] = lambda _: None) -> Figures:
     """Kill so many times, in worlds of two kinds, two at a time: every page has its slot, or there are too few."""
-    shares = [(cap, incidents) for _ in range(max(kills // 40, 1)) for cap, incidents in ((30, 14), (5, 9))]
+    shares = [(cap, incidents) for _ in range(max(kills // 20, 1)) for cap, incidents in ((30, 14), (5, 9))]
     worlds = []
     for number, (cap, incidents) in enumerate(shares):
         (folder / str(number)).mkdir()
