@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import getpass
+import re
 import runpy
+import socket
+import sqlite3
 import stat
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import yaml
 from click.testing import CliRunner, Result
 
+import notifier
 from notifier.cli import cli
+from notifier.core.incident import Incident, IncidentState
+from notifier.relay import Relay, Taken
 from notifier.settings import NAMES, SECRETS
+from notifier.stores.sqlite import SqliteStore
+from notifier.wiring import app_from_environment
 
 ROOT = Path(__file__).parents[1]
 TOKEN = "made-up-token-of-the-tests"
@@ -101,6 +113,232 @@ def test_a_policy_that_would_not_do_exits_with_2(tmp_path: Path, content: bytes,
     done = CliRunner().invoke(cli, ["policy", str(file)])
     assert (done.exit_code, done.stdout) == (2, "")
     assert words in done.stderr
+
+
+# ack
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where the incidents of a simulation are, whose settings are this process's; no network is to be used."""
+    file = tmp_path / "state.sqlite"
+    for name in (*NAMES, "K_SERVICE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SIMULATE", "1")
+    monkeypatch.setenv("STATE", f"sqlite:{file}")
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: pytest.fail("the network was used"))
+    monkeypatch.setattr(getpass, "getuser", lambda: "ada")
+    app_from_environment.cache_clear()
+    yield file
+    app_from_environment.cache_clear()
+
+
+@pytest.fixture
+def incident(state: Path) -> Incident:
+    return notifier.alert("Database unreachable", "critical", id="db/1")
+
+
+def ack(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, ["ack", *arguments])
+
+
+def stored(state: Path, incident: Incident) -> Incident:
+    now = SqliteStore(state).gather(incident.key, time.monotonic() + 5).incident
+    assert now is not None
+    return now
+
+
+@pytest.mark.parametrize(
+    "called",
+    ["{ref}", "#{ref}", "{small}", "#{small}", " {ref} ", "{misread}", "{id}", "{key}", "{big_key}"],
+)
+def test_an_incident_is_acknowledged_by_any_of_its_names(state: Path, incident: Incident, called: str) -> None:
+    names = {
+        "ref": incident.ref,
+        "small": incident.ref.lower(),
+        "misread": incident.ref.replace("0", "O").replace("1", "l"),
+        "id": incident.incident_id,
+        "key": incident.key,
+        "big_key": incident.key.upper(),
+    }
+    done = ack(called.format(**names))
+    assert (done.exit_code, done.stdout) == (0, f"#{incident.ref} is acknowledged: Database unreachable\n")
+    assert stored(state, incident).state is IncidentState.ACKNOWLEDGED
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        ([], "ada"),
+        (["--by", "Ana  Ruiz\x1b"], "Ana Ruiz"),
+        (["--by", " "], "ada"),
+        (["--by", "x" * 99], "x" * 59 + "…"),
+    ],
+    ids=["the login", "a name", "no name", "a long name"],
+)
+def test_it_is_said_who_answered(state: Path, incident: Incident, arguments: list[str], name: str) -> None:
+    ack("db/1", *arguments)
+    assert stored(state, incident).acknowledged_by == f"{name}, on the command line"
+
+
+def test_where_nobody_has_a_login_it_is_somebody(
+    state: Path, incident: Incident, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_user() -> str:
+        raise KeyError("uid not found")
+
+    monkeypatch.setattr(getpass, "getuser", no_user)
+    ack("db/1")
+    assert stored(state, incident).acknowledged_by == "somebody, on the command line"
+
+
+def test_the_others_are_told_of_it(state: Path, incident: Incident) -> None:
+    told = ack("db/1").stderr
+    for channel in ("slack", "discord", "email"):
+        assert f"SIMULATE=1: {channel} would send this" in told
+    assert "ACKNOWLEDGED by ada, on the command line" in told
+    assert "sms would send" not in told
+
+
+def test_all_that_is_open_is_acknowledged_a_line_each_the_oldest_first(state: Path, incident: Incident) -> None:
+    other = notifier.alert("Disk full", "error", id="disk")
+    done = ack("--all")
+    assert done.exit_code == 0
+    assert done.stdout == (
+        f"#{incident.ref} is acknowledged: Database unreachable\n#{other.ref} is acknowledged: Disk full\n"
+    )
+    assert {stored(state, one).state for one in (incident, other)} == {IncidentState.ACKNOWLEDGED}
+
+
+def test_with_nothing_open_all_is_done(state: Path, incident: Incident) -> None:
+    notifier.resolve("db/1")
+    done = ack("--all")
+    assert (done.exit_code, done.stdout) == (0, "no incident is open\n")
+
+
+def test_a_name_of_nothing_open_exits_with_2_and_shows_what_is(state: Path, incident: Incident) -> None:
+    done = ack("ZZZZ")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert f"no open incident is called ZZZZ: it is answered or over, or not in the SQLite file {state}" in done.stderr
+    assert f"  #{incident.ref}  critical  Database unreachable\n" in done.stderr
+    assert stored(state, incident).state is IncidentState.OPEN
+
+
+def test_what_is_acknowledged_already_is_not_open(state: Path, incident: Incident) -> None:
+    ack("db/1", "--by", "Ben")
+    done = ack("db/1")
+    assert done.exit_code == 2
+    assert "no open incident is called db/1" in done.stderr
+    assert "None is open there." in done.stderr
+    assert stored(state, incident).acknowledged_by == "Ben, on the command line"
+
+
+def test_of_many_open_ones_only_some_are_shown(state: Path, incident: Incident) -> None:
+    for number in range(11):
+        notifier.alert("Disk full", "info", id=f"disk {number}")
+    shown = ack("ZZZZ").stderr
+    assert len(re.findall("^  #", shown, re.MULTILINE)) == 10
+    assert "  and 2 more" in shown
+
+
+def test_a_name_of_several_exits_with_2_and_changes_nothing(state: Path, incident: Incident) -> None:
+    other = notifier.alert("Disk full", "error", id=incident.ref)
+    done = ack(incident.ref)
+    assert done.exit_code == 2
+    assert f"{incident.ref} may be any of these; give its ref." in done.stderr
+    assert {stored(state, one).state for one in (incident, other)} == {IncidentState.OPEN}
+
+
+@pytest.mark.parametrize("arguments", [[], ["7F3K", "--all"], [""]], ids=["nothing", "both", "an empty name"])
+def test_either_a_name_or_all_is_expected(state: Path, incident: Incident, arguments: list[str]) -> None:
+    done = ack(*arguments)
+    assert done.exit_code == 2
+    assert "expected an ID, or --all" in done.stderr
+
+
+def meanwhile(monkeypatch: pytest.MonkeyPatch, happens: str) -> None:
+    """Let something happen between the search and the answer."""
+    acknowledge = Relay.acknowledge
+
+    def late(self: Relay, key: str, generation: int, by: str, *rest: object) -> Taken:
+        if happens == "acknowledged":
+            acknowledge(self, key, generation, "Ben, by the link in Slack", *rest)  # type: ignore[arg-type]
+        else:
+            notifier.resolve("db/1")
+        return acknowledge(self, key, generation, by, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Relay, "acknowledge", late)
+
+
+@pytest.mark.parametrize(
+    ("happens", "words"),
+    [
+        ("acknowledged", r"was acknowledged meanwhile by Ben, by the link in Slack at \d\d:\d\d UTC: Database"),
+        ("resolved", "was over meanwhile: Database unreachable"),
+    ],
+)
+def test_who_was_faster_is_said_and_no_error(
+    state: Path, incident: Incident, monkeypatch: pytest.MonkeyPatch, happens: str, words: str
+) -> None:
+    meanwhile(monkeypatch, happens)
+    done = ack("db/1")
+    assert done.exit_code == 0
+    assert re.match(rf"#{incident.ref} {words}", done.stdout)
+
+
+def test_a_store_that_cannot_be_written_exits_with_2(
+    state: Path, incident: Incident, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("notifier.sending.CLAIM_SECONDS", 0.2)
+    monkeypatch.setattr("notifier.relay.LOOK_AGAIN_SECONDS", 0.2)
+    with closing(sqlite3.connect(state)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        done = ack("db/1")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert f"#{incident.ref} is perhaps not acknowledged: " in done.stderr
+    assert "twice does no harm" in done.stderr
+
+
+def test_a_store_that_is_none_exits_with_2(state: Path) -> None:
+    state.write_text("not a database")
+    done = ack("--all")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "is no SQLite database" in done.stderr
+
+
+def test_a_store_that_is_not_there_exits_with_2_and_is_not_made(state: Path) -> None:
+    done = ack("7F3K")
+    assert done.exit_code == 2
+    assert "is not there; the deployed pager's state is in Firestore: STATE=firestore" in done.stderr
+    assert not state.exists()
+
+
+def test_wrong_settings_exit_with_2_and_every_mistake(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONCALL_PHONE", "0123")
+    monkeypatch.setenv("LEASE_SECONDS", "1")
+    done = ack("--all")
+    assert done.exit_code == 2
+    assert "ONCALL_PHONE" in done.stderr
+    assert "LEASE_SECONDS" in done.stderr
+
+
+def test_a_document_that_cannot_be_read_holds_up_no_other(state: Path, incident: Incident) -> None:
+    other = notifier.alert("Disk full", "error", id="disk")
+    with closing(sqlite3.connect(state)) as database, database:
+        database.execute("UPDATE documents SET body = '{}' WHERE name = ?", (f"incidents/{other.key}",))
+    done = ack("--all")
+    assert (done.exit_code, done.stdout) == (0, f"#{incident.ref} is acknowledged: Database unreachable\n")
+    assert f"passed over, as it cannot be read: {other.key}" in done.stderr
+
+
+def test_the_help_teaches_the_names(state: Path) -> None:
+    shown = ack("--help").stdout
+    for words in ("7F3K", "--all", "--by", ".env.yaml", "gcloud auth application-default login"):
+        assert words in " ".join(shown.split())
+
+
+# As a module
 
 
 def test_it_runs_as_a_module() -> None:
