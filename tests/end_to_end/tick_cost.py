@@ -141,7 +141,7 @@ def pager(host: str, folder: Path) -> Iterator[Pager]:
         }
         running = stack.enter_context(function(settings, folder / "log"))
         client = Client(project=PROJECT)
-        stack.callback(lambda: client._firestore_api.transport.close())
+        stack.callback(client._firestore_api.transport.close)
         one = Pager(running, between, client, prefix)
         one.tick()  # its first: the connection is made
         yield one
