@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import pytest
 import requests
@@ -91,6 +100,58 @@ def test_it_stays_up_and_the_curl_it_prints_works(run: Run) -> None:
     (line,) = [line for line in run.output.splitlines() if "curl -u" in line]
     answer = subprocess.run(["bash", "-c", line.replace("curl", "curl -s")], capture_output=True, text=True, check=True)
     assert '"severity":"error"' in answer.stdout
+
+
+@pytest.mark.parametrize("channel", ["slack", "discord", "email"])
+def test_the_acknowledge_link_that_a_channel_would_get_works(clone: Path, run: Run, channel: str) -> None:
+    shown = run.output.split(f"SIMULATE=1: {channel} would send this")[1].split("SIMULATE=1")[0]
+    (link,) = re.findall(rf"{run.url}/a/[\w-]+", shown)
+    assert requests.get(link, timeout=10).ok
+    answered = requests.post(link, data={"name": "Ada"}, timeout=10)
+    assert answered.ok
+    assert re.search("<h1>(Acknowledged|Already acknowledged) #", answered.text)
+
+
+def test_it_ticks_as_soon_as_it_is_up(clone: Path, run: Run) -> None:
+    until = time.monotonic() + 10
+    found: list[tuple[str]] = []
+    while not found and time.monotonic() < until:
+        with closing(sqlite3.connect(clone / ".dev" / "state.sqlite")) as database:
+            found = database.execute("SELECT body FROM documents WHERE name = 'ticks/last'").fetchall()
+    ((last,),) = found
+    assert (datetime.now(UTC) - datetime.fromisoformat(last)).total_seconds() < 600
+    assert "The minute tick comes from here" in run.output
+
+
+class Scheduled(BaseHTTPRequestHandler):
+    """Remembers what it was asked, and fails every time."""
+
+    asked: ClassVar[list[tuple[str | None, ...]]] = []
+
+    def do_POST(self) -> None:
+        self.asked.append((self.path, self.headers["Authorization"]))
+        self.send_error(503)
+
+    def log_message(self, *_: object) -> None:
+        """Said to nobody."""
+
+
+def test_it_goes_on_ticking_whatever_is_answered_until_the_function_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    loader = SourceFileLoader("dev", str(ROOT / "dev"))
+    spec = importlib.util.spec_from_loader("dev", loader)
+    assert spec
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    dev = importlib.util.module_from_spec(spec)
+    loader.exec_module(dev)
+    monkeypatch.setattr(dev, "TICK_SECONDS", 0.2)
+    with HTTPServer(("127.0.0.1", 0), Scheduled) as server:
+        threading.Thread(target=server.serve_forever).start()
+        with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1); raise SystemExit(7)"]) as function:
+            ended = dev.tick_until_it_ends(function, str(server.server_port), "a-token")
+        server.shutdown()
+    assert ended == 7
+    assert len(Scheduled.asked) > 2
+    assert set(Scheduled.asked) == {("/tick", "Bearer a-token")}
 
 
 def test_it_shows_no_phone_number_in_full(run: Run) -> None:
