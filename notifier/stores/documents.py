@@ -64,6 +64,14 @@ def tick_from_fields(fields: object) -> datetime | None:
     return at if isinstance(at, datetime) else None
 
 
+def tick_from_text(text: str) -> datetime | None:
+    """The same of a moment written as text."""
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
+
+
 def found(key: str, read: Callable[[], Incident]) -> Found:
     """What a search found under `key`; a document that cannot be read costs no other its place."""
     try:

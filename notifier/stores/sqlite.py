@@ -16,7 +16,17 @@ import msgspec
 from notifier.core.incident import Incident, IncidentState
 from notifier.core.ledger import Ledger
 from notifier.ports import Conflict, Found, Gathered, StoreDown, StoreRefused
-from notifier.stores.documents import INCIDENTS, LEDGER_ID, LEDGERS, TICK_ID, TICKS, found, from_json, to_json
+from notifier.stores.documents import (
+    INCIDENTS,
+    LEDGER_ID,
+    LEDGERS,
+    TICK_ID,
+    TICKS,
+    found,
+    from_json,
+    tick_from_text,
+    to_json,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,8 +100,7 @@ class SqliteStore:
                 gathered, ledger=from_json(_LEDGER, body, Ledger), ledger_version=version
             )
         if _TICK in rows_by_name:
-            last_tick = datetime.fromisoformat(rows_by_name[_TICK][1])
-            gathered = msgspec.structs.replace(gathered, last_tick=last_tick)
+            gathered = msgspec.structs.replace(gathered, last_tick=tick_from_text(rows_by_name[_TICK][1]))
         return gathered
 
     def commit(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,7 +13,7 @@ from google.cloud.firestore import Client
 
 from notifier.ports import Store
 from notifier.stores.firestore import FirestoreStore
-from notifier.stores.sqlite import SqliteStore
+from notifier.stores.sqlite import SqliteStore, _microseconds
 
 PROJECT = "notifier-tests"
 
@@ -30,7 +31,7 @@ class Place(Protocol):
         ...
 
     def plant(self, name: str, fields: dict[str, Any]) -> None:
-        """Put a document there that no store wrote."""
+        """Put a document there that no store wrote; it is searched for like any other."""
         ...
 
     def remove(self, name: str) -> None: ...
@@ -45,7 +46,15 @@ class SqlitePlace:
         return SqliteStore(self.file)
 
     def plant(self, name: str, fields: dict[str, Any]) -> None:
-        self.execute("INSERT INTO documents (name, body) VALUES (?, ?)", name, json.dumps(fields))
+        moments = [fields.get(name) for name in ("next_due", "waiting_since")]
+        columns = [None if moment is None else _microseconds(moment) for moment in moments]
+        self.execute(
+            "INSERT INTO documents (name, body, state, next_due, waiting_since) VALUES (?, ?, ?, ?, ?)",
+            name,
+            json.dumps(fields, default=datetime.isoformat),
+            fields.get("state"),
+            *columns,
+        )
 
     def remove(self, name: str) -> None:
         self.execute("DELETE FROM documents WHERE name = ?", name)

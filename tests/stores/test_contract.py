@@ -7,17 +7,20 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from notifier.core.alert import Label
-from notifier.core.incident import SCHEMA, Incident
+from notifier.core.incident import SCHEMA, Incident, IncidentState
 from notifier.core.ledger import Ledger, Slot
-from notifier.ports import Conflict, DocumentUnreadable, Gathered, Store, StoreDown, StoreRefused
+from notifier.ports import Conflict, DocumentUnreadable, Found, Gathered, Store, StoreDown, StoreRefused
 from notifier.stores.documents import to_fields
+from tests.instances import Instance, VirtualClock
 from tests.stores import contender
 from tests.stores.examples import HOSTILE, KEY, NOON, an_incident, claimed, incidents, ledgers
 from tests.stores.places import ClosableStore, Place
@@ -241,3 +244,157 @@ def test_several_processes_keep_the_same_promises(store: Store, place: Place) ->
     assert seen.incident is not None
     assert seen.incident.generation == 40
     assert seen.ledger.taken(NOON) == contender.CAP
+
+
+def stored(store: Store, key: str, **changes: Any) -> Incident:
+    """An incident that stands in the store under `key`."""
+    incident = an_incident(key=key, **changes)
+    store.commit(read(store, key), soon(), incident=incident)
+    return incident
+
+
+def at(minutes: float) -> datetime:
+    return NOON + timedelta(minutes=minutes)
+
+
+class TestDue:
+    """What the tick looks for."""
+
+    def test_finds_what_is_due_the_oldest_first(self, store: Store) -> None:
+        for key, minutes in (("b", 2), ("a", 1), ("d", 4), ("c", 3)):
+            stored(store, key, next_due=at(minutes))
+        assert [one.key for one in store.due(at(3), 10, soon())] == ["a", "b", "c"]
+
+    def test_gives_the_incident_as_it_stands(self, store: Store) -> None:
+        incident = stored(store, KEY, next_due=NOON, deliveries=claimed("a").deliveries)
+        assert store.due(NOON, 10, soon()) == [Found(KEY, incident)]
+
+    def test_is_due_at_its_moment_and_not_a_microsecond_before(self, store: Store) -> None:
+        stored(store, KEY, next_due=NOON)
+        assert store.due(NOON - timedelta(microseconds=1), 10, soon()) == []
+        assert len(store.due(NOON, 10, soon())) == 1
+
+    def test_is_limited_to_the_oldest(self, store: Store) -> None:
+        for minutes in range(5):
+            stored(store, str(minutes), next_due=at(-minutes))
+        assert [one.key for one in store.due(NOON, 2, soon())] == ["4", "3"]
+
+    def test_nothing_is_ever_due_of_what_has_no_moment(self, store: Store) -> None:
+        stored(store, "none")
+        stored(store, "once", next_due=NOON)
+        store.commit(read(store, "once"), soon(), incident=an_incident(key="once"))
+        assert store.due(at(10**7), 10, soon()) == []
+
+    def test_the_ledger_is_never_due(self, store: Store) -> None:
+        store.commit(read(store), soon(), ledger=Ledger(unreadable_told=(NOON,)))
+        store.ticked(NOON, soon())
+        assert store.due(at(10**7), 10, soon()) == []
+
+    def test_a_document_that_cannot_be_read_hides_no_other(self, store: Store, place: Place) -> None:
+        stored(store, "a", next_due=at(1))
+        stored(store, "c", next_due=at(3))
+        newer = to_fields(an_incident(key="b", next_due=at(2))) | {"schema": SCHEMA + 1}
+        place.plant("incidents/b", newer)
+        found = store.due(at(3), 10, soon())
+        assert [(one.key, one.incident is None) for one in found] == [("a", False), ("b", True), ("c", False)]
+        assert "written by a newer notifier" in found[1].trouble
+
+    def test_the_trouble_shows_nothing_of_the_content(self, store: Store, place: Place) -> None:
+        store.gather(KEY, soon())
+        place.plant(f"incidents/{KEY}", to_fields(an_incident(next_due=NOON)) | {"state": "S3CRET"})
+        (found,) = store.due(NOON, 10, soon())
+        assert found.incident is None
+        assert "S3CRET" not in found.trouble
+
+    def test_past_the_deadline_nothing_is_asked(self, store: Store) -> None:
+        with pytest.raises(StoreDown):
+            store.due(NOON, 10, time.monotonic() - 1)
+
+
+class TestPutOff:
+    """What cannot be read is passed over for a while."""
+
+    def test_is_found_again_afterwards(self, store: Store, place: Place) -> None:
+        store.gather(KEY, soon())
+        place.plant(f"incidents/{KEY}", to_fields(an_incident(next_due=NOON)) | {"schema": 99})
+        store.put_off(KEY, at(60), soon())
+        assert store.due(at(59), 10, soon()) == []
+        assert [one.key for one in store.due(at(60), 10, soon())] == [KEY]
+
+    def test_leaves_all_else_as_it_stands(self, store: Store, place: Place) -> None:
+        store.gather(KEY, soon())
+        place.plant(f"incidents/{KEY}", to_fields(an_incident(next_due=NOON)) | {"state": "S3CRET"})
+        store.put_off(KEY, at(60), soon())
+        with pytest.raises(DocumentUnreadable, match="state"):
+            read(store)
+
+    def test_of_what_is_gone_changes_nothing(self, store: Store) -> None:
+        store.put_off(KEY, at(60), soon())
+        assert read(store).incident is None
+        assert store.due(at(10**7), 10, soon()) == []
+
+
+class TestWaiting:
+    """Pages that the cap holds back."""
+
+    def test_finds_the_longest_waiting_first(self, store: Store) -> None:
+        for key, minutes in (("b", 2), ("a", 1), ("c", 3)):
+            stored(store, key, waiting_since=at(minutes))
+        stored(store, "none", next_due=NOON)
+        assert [one.key for one in store.waiting(10, soon())] == ["a", "b", "c"]
+        assert [one.key for one in store.waiting(2, soon())] == ["a", "b"]
+
+    def test_finds_no_longer_what_was_paged(self, store: Store) -> None:
+        stored(store, KEY, waiting_since=NOON)
+        store.commit(read(store), soon(), incident=an_incident())
+        assert store.waiting(10, soon()) == []
+
+    def test_a_document_that_cannot_be_read_hides_no_other(self, store: Store, place: Place) -> None:
+        stored(store, "b", waiting_since=at(2))
+        place.plant("incidents/a", to_fields(an_incident(waiting_since=at(1))) | {"schema": 99})
+        assert [(one.key, one.incident is None) for one in store.waiting(10, soon())] == [("a", True), ("b", False)]
+
+
+class TestOpen:
+    """What is open."""
+
+    def test_finds_every_open_incident_and_no_other(self, store: Store, place: Place) -> None:
+        for state in IncidentState:
+            stored(store, state.value, state=state)
+        place.plant("incidents/newer", to_fields(an_incident()) | {"schema": 99})
+        found = {one.key: one.incident is None for one in store.open_incidents(soon())}
+        assert found == {"open": False, "newer": True}
+
+
+class TestTicked:
+    """When the tick was last through."""
+
+    def test_is_read_with_every_incident(self, store: Store) -> None:
+        assert read(store).last_tick is None
+        store.ticked(NOON, soon())
+        store.ticked(at(1), soon())
+        assert read(store).last_tick == read(store, OTHER_KEY).last_tick == at(1)
+
+    def test_is_no_part_of_what_a_commit_compares(self, store: Store) -> None:
+        seen = store.commit(read(store), soon(), incident=an_incident())
+        store.ticked(NOON, soon())
+        store.commit(seen, soon(), incident=an_incident(title="again"))
+        assert read(store).incident == an_incident(title="again")
+
+    @pytest.mark.parametrize("fields", [{}, {"at": "soon"}, {"at": None}])
+    def test_that_cannot_be_read_counts_as_never(self, store: Store, place: Place, fields: dict[str, Any]) -> None:
+        store.commit(read(store), soon(), incident=an_incident())
+        place.plant("ticks/last", fields)
+        assert (read(store).last_tick, read(store).incident) == (None, an_incident())
+
+
+@pytest.mark.parametrize("count", [10, 1_000])
+def test_a_tick_costs_what_is_due_and_not_what_is_open(store: Store, count: int) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda number: stored(store, f"{number}", next_due=at(number + 1)), range(count)))
+    instance = Instance(store, VirtualClock())
+    assert instance.clock.now() < NOON
+    done = instance.tick.run(instance.clock.monotonic())
+    assert (done.incidents, done.error) == (0, None)
+    assert instance.store.calls == ["due", "waiting", "ticked"]
+    assert store.due(NOON, 500, soon()) == []
