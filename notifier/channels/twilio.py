@@ -95,8 +95,10 @@ class Twilio:
         )
         if isinstance(answer, Outcome):
             return Listing(trouble=answer.detail)
-        if answer.status != 200 or not answer.whole:  # noqa: PLR2004 OK
-            return Listing(trouble=self._outcome(answer).detail)
+        if answer.status != 200:  # noqa: PLR2004 OK
+            return Listing(trouble=self._why_no_list(answer))
+        if not answer.whole:
+            return Listing(trouble=f"{answer.host} gave a list that was cut off")
         return self._listing(answer, since)
 
     def preview(self, message: Message) -> str:
@@ -125,11 +127,18 @@ class Twilio:
         code = "" if error.code is None else f" (Twilio error {error.code})"
         return verdict(reply, f"{said}{code}{_HINTS.get(reply.status, '')}")
 
+    def _why_no_list(self, reply: Reply) -> str:
+        # Only a refusal says more than its status: all other words are about a text that was posted.
+        refused = self._outcome(reply) if 400 <= reply.status < 500 else None  # noqa: PLR2004 the classes of HTTP
+        if refused is None or refused.result is Result.UNKNOWN:
+            return f"{reply.host} answered {reply.status}"
+        return refused.detail
+
     def _listing(self, reply: Reply, since: datetime) -> Listing:
         try:
             page = msgspec.json.decode(reply.body, type=_Page, strict=False)
             made = [(parsedate_to_datetime(one.date_created or ""), one) for one in page.messages]
-        except (*_UNREADABLE, ValueError):
+        except (*_UNREADABLE, ValueError, OverflowError):
             return Listing(trouble=f"{reply.host} gave a list that could not be read")
         if any(at.tzinfo is None for at, _ in made):
             return Listing(trouble=f"{reply.host} gave a list with times of no zone")

@@ -250,7 +250,8 @@ class Wire:
             except (requests.RequestException, HTTPError, http.client.HTTPException, OSError) as error:
                 why = "timed out" if watchdog.bitten else reason(error)
                 if exchange.begun:
-                    return Outcome(Result.UNKNOWN, f"no answer from {host}: {why}; it may have arrived")
+                    arrived = "" if body is None else "; it may have arrived"
+                    return Outcome(Result.UNKNOWN, f"no answer from {host}: {why}{arrived}")
                 return Outcome(Result.RETRY, f"could not connect to {host}: {why}")
             finally:
                 adapter.close()

@@ -132,4 +132,4 @@ class Server:
                 lengths = [
                     line.split(b":")[1] for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")
                 ]
-                wanted = len(head) + 4 + int(lengths[0])
+                wanted = len(head) + 4 + int(lengths[0] if lengths else 0)

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 import responses
@@ -12,6 +13,7 @@ from twilio.rest import Client
 from notifier.channels.twilio import Twilio
 from notifier.channels.twilio_errors import ERRORS
 from notifier.channels.wire import Wire
+from notifier.core.listing import Listing, Text
 from notifier.core.outcome import Outcome, Result
 from tests.channels.support import PHONE, Server, answer, make_message, reset, soon
 
@@ -279,3 +281,261 @@ def test_the_preview_shows_the_text_and_masks_the_numbers() -> None:
 def test_the_preview_says_when_there_is_nobody_to_text() -> None:
     shown = preview(make_message(phone=7), sender=SERVICE)
     assert shown.startswith("To: nobody: no such phone in ONCALL_PHONE\nMessagingServiceSid: MGccc***")
+
+
+# The list
+
+NOON = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
+DATE = "Sat, 31 Jan 2026 12:00:00 +0000"
+BODY = "CRITICAL: Database unreachable #7F3K"
+
+
+def listed(**changes: object) -> dict[str, object]:
+    """One message as Twilio lists it."""
+    return {
+        "sid": SID,
+        "account_sid": ACCOUNT,
+        "date_created": DATE,
+        "date_sent": None,
+        "direction": "outbound-api",
+        "from": SENDER,
+        "to": PHONE,
+        "messaging_service_sid": None,
+        "body": BODY,
+        "status": "delivered",
+        "error_code": None,
+        "num_segments": "1",
+        **changes,
+    }
+
+
+def a_page(*messages: dict[str, object], **changes: object) -> str:
+    return json.dumps({"messages": list(messages), "page": 0, "next_page_uri": None, **changes})
+
+
+def looked_up(body: str | bytes, status: int = 200, *, since: datetime = NOON, **settings: Any) -> Listing:
+    with responses.RequestsMock() as mocked:
+        mocked.get(URL, body=body, status=status)
+        return twilio(**settings).look_up(0, since, soon())
+
+
+def request_line_and_headers(request: bytes) -> tuple[str, dict[str, str]]:
+    head, _, body = request.partition(b"\r\n\r\n")
+    assert body == b""
+    first, *lines = head.decode().split("\r\n")
+    headers = dict(line.split(": ", 1) for line in lines)
+    return first, {name: headers[name] for name in ("Authorization", "Accept", "Accept-Charset")}
+
+
+@pytest.mark.parametrize("key", ["", KEY])
+def test_the_list_is_asked_for_as_twilios_own_library_does(key: str) -> None:
+    settings: dict[str, Any] = {"api_key": KEY, "api_secret": AUTH_TOKEN, "auth_token": ""} if key else {}
+    with Server(answer(a_page().encode())) as server:
+        base = f"http://127.0.0.1:{server.port}"
+        assert twilio(api_url=base, **settings).look_up(0, NOON, soon()) == Listing()
+        client = Client(key or ACCOUNT, AUTH_TOKEN, ACCOUNT)
+        client.api.base_url = base
+        assert client.messages.list(to=PHONE, page_size=200) == []
+        client.http_client.session.close()
+    ours, theirs = server.requests
+    assert request_line_and_headers(ours) == request_line_and_headers(theirs)
+
+
+def test_the_list_is_that_of_the_phone_at_its_place() -> None:
+    with responses.RequestsMock() as mocked:
+        mocked.get(URL, body=a_page())
+        twilio().look_up(1, NOON, soon())
+        (call,) = mocked.calls
+    assert dict(parse_qsl(urlsplit(call.request.url or "").query)) == {"To": OTHER_PHONE, "PageSize": "200"}
+
+
+@pytest.mark.parametrize("phone", [-1, 2])
+def test_no_other_number_is_ever_looked_up(phone: int) -> None:
+    assert twilio().look_up(phone, NOON, soon()) == Listing(trouble="this phone is no longer in ONCALL_PHONE")
+
+
+def test_a_listed_text_is_read() -> None:
+    assert looked_up(a_page(listed())) == Listing(texts=(Text(id=SID, created_at=NOON, body=BODY),))
+
+
+def test_several_are_read_in_their_order() -> None:
+    page = a_page(listed(sid="SM2", body="second"), listed(sid="SM1", body="first"))
+    assert [text.id for text in looked_up(page).texts] == ["SM2", "SM1"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "ours"),
+    [
+        ({}, True),
+        ({"direction": "outbound-reply"}, True),
+        ({"direction": "inbound"}, False),
+        ({"direction": None}, False),
+        ({"from": OTHER_PHONE}, False),
+        ({"from": OTHER_PHONE, "messaging_service_sid": SERVICE}, False),
+        ({"from": None}, True),
+        ({"from": ""}, True),
+    ],
+)
+def test_only_what_we_may_have_sent_is_read(changes: dict[str, object], *, ours: bool) -> None:
+    assert bool(looked_up(a_page(listed(**changes))).texts) is ours
+
+
+@pytest.mark.parametrize(("service", "ours"), [(SERVICE, True), ("MG" + "d" * 32, False), (None, False)])
+def test_of_a_service_its_own_are_read_whatever_number_sent_them(service: str | None, *, ours: bool) -> None:
+    page = a_page(listed(messaging_service_sid=service))
+    assert bool(looked_up(page, sender=SERVICE).texts) is ours
+
+
+def test_one_queued_at_a_service_has_no_number_yet() -> None:
+    page = a_page(listed(**{"from": None}, messaging_service_sid=SERVICE, status="accepted"))
+    assert len(looked_up(page, sender=SERVICE).texts) == 1
+
+
+@pytest.mark.parametrize("body", ["", None])
+def test_a_text_without_its_words_is_listed_without(body: str | None) -> None:
+    assert looked_up(a_page(listed(body=body))).texts == (Text(id=SID, created_at=NOON),)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "trouble"),
+    [
+        ("failed", 30006, f"Twilio made a message of it that is failed: {ERRORS[30006].words} (Twilio error 30006)"),
+        ("undelivered", 39999, "Twilio made a message of it that is undelivered: error 39999"),
+        ("canceled", None, "Twilio made a message of it that is canceled: error None"),
+        ("sent", 30006, ""),
+        ("queued", None, ""),
+        (None, None, ""),
+    ],
+)
+def test_one_that_failed_says_why(status: str | None, code: int | None, trouble: str) -> None:
+    (text,) = looked_up(a_page(listed(status=status, error_code=code))).texts
+    assert text.trouble == trouble
+
+
+@pytest.mark.parametrize(("seconds", "kept"), [(-1, True), (0, True), (1, True), (1.001, False), (60, False)])
+def test_what_was_made_before_is_left_out(seconds: float, *, kept: bool) -> None:
+    """Twilio cuts to the second."""
+    assert bool(looked_up(a_page(listed()), since=NOON + timedelta(seconds=seconds)).texts) is kept
+
+
+@pytest.mark.parametrize(
+    "date", ["Sat, 31 Jan 2026 13:00:00 +0100", "31 Jan 2026 12:00:00 GMT", "Sat, 31 Jan 2026 06:00:00 -0600"]
+)
+def test_a_date_of_any_zone_is_the_same_moment(date: str) -> None:
+    assert looked_up(a_page(listed(date_created=date))).texts[0].created_at == NOON
+
+
+@pytest.mark.parametrize(
+    "date",
+    [
+        None,
+        "",
+        "soon",
+        "2026-01-31T12:00:00Z",
+        "Sat, 99 Jan 2026 12:00:00 +0000",
+        "Sat, 31 Jan 99999 12:00:00 +0000",
+        "Sat, 31 Jan 2026 12:00:00 +9999",
+        "Sat, 31 Jan 2026 12:00:00 +99999999999999999999",
+        "Sat, 31 Jan 2026 12:00:00 -0000",
+        "Sat, 31 Jan 2026 12:00:00",
+        ", ",
+        "x" * 10_000,
+    ],
+)
+def test_an_odd_date_makes_a_list_that_cannot_be_read(date: str | None) -> None:
+    listing = looked_up(a_page(listed(), listed(date_created=date)))
+    assert listing.texts == ()
+    assert listing.trouble.startswith("api.twilio.com gave a list ")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>",
+        b"\xff",
+        b"[]",
+        b"{}",
+        b"[" * 60_000,
+        b'{"messages": null}',
+        b'{"messages": {}}',
+        b'{"messages": [{}]}',
+        b'{"messages": [7]}',
+        b'{"messages": [{"sid": 7}]}',
+    ],
+)
+def test_what_is_no_list_cannot_be_read(body: bytes) -> None:
+    assert looked_up(body) == Listing(trouble="api.twilio.com gave a list that could not be read")
+
+
+def test_a_list_cut_off_cannot_be_read() -> None:
+    whole = a_page(*[listed()] * 3).encode()
+
+    def half(_: Server, connection: socket.socket) -> None:
+        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(whole)}\r\n\r\n"
+        connection.sendall(head.encode() + whole[: len(whole) // 2])
+
+    with Server(half) as server:
+        listing = twilio(api_url=f"http://127.0.0.1:{server.port}").look_up(0, NOON, soon())
+    assert (listing.texts, bool(listing.trouble)) == ((), True)
+    assert "may have arrived" not in listing.trouble
+
+
+def test_a_list_of_two_hundred_long_texts_is_read() -> None:
+    page = a_page(*[listed(body="\u0416" * 67 * 6)] * 200)
+    assert len(looked_up(page).texts) == 200
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "words"),
+    [
+        (403, '{"code": 70051, "message": "Authorization failed", "status": 403}', "(Twilio error 70051)"),
+        (401, '{"code": 20003, "message": "Authenticate"}', "(Twilio error 20003)"),
+        (401, "", "check TWILIO_ACCOUNT_SID"),
+        (404, "<html>", "check TWILIO_ACCOUNT_SID"),
+        (429, '{"code": 20429, "message": "Too many requests"}', "(Twilio error 20429)"),
+        (500, "<html>", "api.twilio.com answered 500"),
+        (503, "", "api.twilio.com answered 503"),
+        (302, "", "api.twilio.com answered 302"),
+        (500, '{"code": 20500, "message": "Internal"}', "api.twilio.com answered 500"),
+        (408, "", "api.twilio.com answered 408"),
+        (201, json.dumps(created()), "api.twilio.com answered 201"),
+        (204, "", "api.twilio.com answered 204"),
+    ],
+)
+def test_any_other_answer_is_no_list_and_says_why(status: int, body: str, words: str) -> None:
+    listing = looked_up(body, status)
+    assert listing.texts == ()
+    assert words in listing.trouble
+    assert "may have" not in listing.trouble
+
+
+def test_a_refusal_to_read_names_no_number() -> None:
+    listing = looked_up(json.dumps({"code": 99999, "message": f"no list of {PHONE} with {AUTH_TOKEN}"}), 403)
+    assert PHONE not in listing.trouble
+    assert AUTH_TOKEN not in listing.trouble
+
+
+def test_a_reset_is_no_list() -> None:
+    with Server(lambda _, connection: reset(connection)) as server:
+        listing = twilio(api_url=f"http://127.0.0.1:{server.port}").look_up(0, NOON, soon())
+    assert listing.trouble.startswith("no answer from 127.0.0.1: ")
+    assert "may have" not in listing.trouble
+
+
+@pytest.mark.parametrize(("minutes", "read"), [(1, True), (0, False)])
+def test_a_further_page_matters_only_if_this_one_does_not_reach_back(minutes: int, *, read: bool) -> None:
+    page = a_page(listed(), listed(date_created="Sat, 31 Jan 2026 11:59:30 +0000"), next_page_uri="/2010-04-01/x")
+    listing = looked_up(page, since=NOON - timedelta(minutes=1 - minutes))
+    if read:
+        assert len(listing.texts) == 1
+    else:
+        assert listing == Listing(trouble="api.twilio.com lists more texts to this phone than are read at once")
+
+
+def test_an_empty_page_with_a_further_one_is_no_answer() -> None:
+    assert looked_up(a_page(next_page_uri="/2010-04-01/x")).trouble
+
+
+def test_no_time_is_no_list() -> None:
+    assert twilio().look_up(0, NOON, soon(-1)).trouble == "no time was left to send to api.twilio.com"

@@ -603,3 +603,68 @@ def test_only_the_host_of_a_url_is_shown(url: str, host: str) -> None:
 )
 def test_a_text_is_cut_between_pieces_only(limit: int, fitted: str) -> None:
     assert fit(["a", "&amp;", "b", "c", "d"], limit) == fitted
+
+
+# Asking
+
+
+def get(url: str, deadline: float | None = None, most: int = BODY_BYTES) -> Reply | Outcome:
+    return Wire().get(url, deadline=deadline or soon(), headers={"Accept": "application/json"}, most=most)
+
+
+def test_a_get_has_no_body_and_says_what_it_accepts() -> None:
+    with Server(answer(b"[]")) as server:
+        reply = replied(Wire().get(server.url, deadline=soon(), headers={"Accept": "a/b"}, auth=("user", "key")))
+    assert (reply.status, reply.body, reply.whole) == (200, b"[]", True)
+    head, _, body = server.requests[0].partition(b"\r\n\r\n")
+    assert head.startswith(f"GET /services/{TOKEN} HTTP/1.1\r\n".encode())
+    assert b"\r\nAccept: a/b" in head
+    assert b"\r\nAuthorization: Basic dXNlcjprZXk=" in head
+    assert b"Content-Length" not in head
+    assert body == b""
+
+
+@pytest.mark.parametrize(("size", "whole"), [(100_000, True), (100_001, False)])
+def test_a_get_reads_as_much_as_it_was_told(size: int, *, whole: bool) -> None:
+    with Server(answer(b"x" * size)) as server:
+        reply = replied(get(server.url, most=100_000))
+    assert (len(reply.body), reply.whole) == (100_000, whole)
+
+
+def test_a_get_that_is_cut_off_is_not_whole() -> None:
+    def half(_: Server, connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n[1, 2")
+
+    with Server(half) as server:
+        assert not replied(get(server.url)).whole
+
+
+def test_a_get_that_drips_ends_at_the_deadline() -> None:
+    def drip(server: Server, connection: socket.socket) -> None:
+        server.drip(connection, b"HTTP/1.1 200 OK\r\n\r\n", b"x")
+
+    with Server(drip) as server:
+        deadline = soon(0.4)
+        assert not replied(get(server.url, deadline)).whole
+        assert time.monotonic() - deadline < 0.5
+
+
+def test_a_get_follows_no_redirect() -> None:
+    with Server(answer(b"")) as other, Server(answer(b"", "302 Found", f"Location: {other.url}")) as server:
+        assert replied(get(server.url)).status == 302
+        assert other.accepted == 0
+
+
+def test_a_get_without_an_answer_says_why_and_of_no_arrival() -> None:
+    with Server(lambda _, connection: reset(connection)) as server:
+        outcome = failed(get(server.url))
+    assert (outcome.result, outcome.detail) == (
+        Result.UNKNOWN,
+        "no answer from 127.0.0.1: the connection was closed",
+    )
+
+
+def test_a_get_past_its_deadline_asks_nobody() -> None:
+    with Server(answer(b"")) as server:
+        assert failed(get(server.url, soon(-1))).result is Result.RETRY
+        assert server.accepted == 0
