@@ -505,7 +505,8 @@ cat <<END
 
 notifier is at $public_url
 
-Try it: this posts one harmless line to Slack and Discord, and answers with what each channel said.
+Try it: this posts one harmless line to Slack and Discord, and answers with what each channel said. The Acknowledge
+link in them opens the page that whoever is woken will meet.
 
   printf 'Authorization: Bearer %s' "\$(gcloud secrets versions access latest --secret=$name-WEBHOOK_TOKEN --project=$project)" |
     curl -sS -H @- -H 'Content-Type: application/json' $public_url/ \\
@@ -515,7 +516,7 @@ Now in the console, https://console.cloud.google.com/monitoring/alerting/policie
 
   1. In each alerting policy choose the notification channel "$name (on-call pager)".
   2. Set its severity: Critical pages the phone at once; Error goes to email; Warning, and a policy without
-     severity, to chat. What nobody answers climbs (policy.toml).
+     severity, to chat. What nobody answers climbs (policy.toml), until somebody acknowledges it.
   3. Beside it choose an email channel of Cloud Monitoring's own: it is the way that still works when
      notifier, or the network to it, does not.
 

@@ -31,8 +31,11 @@ Rendered from `policy.toml` by `python -m notifier policy > POLICY.md`. Change t
 
 {_escalation(policy)}
 
-Acknowledging stops this. Resolving stops everything, and tells the channels that heard of it how long it lasted.
-What can never close (a log match, an Error Reporting group, a text without an id) is told once and does not climb.
+Acknowledging stops this and all further pages: by the link in each message of Slack, Discord and email, or with
+`python -m notifier ack`. The channels that heard of it are told who answered. Resolving stops everything, and tells them
+how long it lasted. Neither is ever texted.
+What can never close (a log match, an Error Reporting group, a text without an id) is told once and does not climb; a
+critical one is paged like any other, until somebody acknowledges it.
 
 ## Why SMS is restricted
 
@@ -44,11 +47,13 @@ A text wakes somebody, costs money, and cannot be unsent. So:
 {int(CLOCK_SKEW.total_seconds())} s for clocks, after the last moment it can have
   been accepted. Its slot is taken in the same commit as the decision to send it, before it is sent, and given back only
   when it is certain that it was not sent. At the cap nothing is sent, and the log and the free channels say
-  `SMS rate cap ({sms.max_per_hour}/hr) hit` and what was not texted.
+  `SMS rate cap ({sms.max_per_hour}/hr) hit` and what was not texted. When there is room again, what is still open and
+  unanswered is texted, the oldest first.
 - **The last {sms.reserved} slots are kept** for the first page of an incident that its sender called critical: what \
 climbed there by
   waiting cannot use up the hour.
-- **Never twice for the same reason.** A text that may have been sent is not sent again before it was looked up.
+- **Never twice for the same reason.** A text that may have been sent is not sent again before it was looked up in
+  Twilio's own list. That list also stands in for the count of texts while the store cannot be reached.
 - **{_segments(sms.max_segments)}.** A longer title is cut; severity and ref are always kept.
 - An unanswered page goes to the next phone after {duration(sms.next_phone)}, and through the list of phones \
 {_times(sms.rounds)}.
