@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import traceback
 from collections import Counter
 from datetime import datetime, timedelta
 
@@ -42,7 +43,7 @@ class Done(msgspec.Struct, kw_only=True):
     """How each send ended, counted."""
     unreadable: int = 0
     failed: int = 0
-    """Incidents the store did not let through; the next tick finds them again."""
+    """Incidents the store did not let through, or we could not take; the next tick finds them again."""
     left: int = 0
     """Found due, and no time was left for them."""
     error: StoreError | None = None
@@ -149,10 +150,19 @@ class Tick:
                 return
             taken = self._relay.tick(one.key, deadlines)
         except StoreError as error:
-            self._log.write(Severity.ERROR, f"an incident that is due was not taken: {error}", incident=one.key)
-            with lock:
-                done.failed += 1
+            self._failed(one, done, lock, Severity.ERROR, str(error))
+            return
+        except Exception as error:  # noqa: BLE001 - our own mistake with one incident must not silence the others
+            # Its words stay out of the log: they may hold an address or a number.
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            words = f"our own mistake: {type(error).__name__} in {where.name}, line {where.lineno}"
+            self._failed(one, done, lock, Severity.CRITICAL, words)
             return
         with lock:
             done.incidents += 1
             done.sent.update(attempt.outcome.result.value for attempt in taken.attempts)
+
+    def _failed(self, one: Found, done: Done, lock: threading.Lock, severity: Severity, why: str) -> None:
+        self._log.write(severity, f"an incident that is due was not taken: {why}", incident=one.key)
+        with lock:
+            done.failed += 1

@@ -1,0 +1,459 @@
+"""The tick: what is due, in which order, each of it once, whatever comes in between."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from notifier.core.alert import Alert
+from notifier.core.beginning import key_of
+from notifier.core.events import Alerted
+from notifier.core.incident import DeliveryState, Incident
+from notifier.core.message import Message
+from notifier.core.outcome import Outcome, Result
+from notifier.ports import StoreDown, StoreRefused
+from notifier.stores.documents import to_fields
+from notifier.stores.sqlite import SqliteStore
+from notifier.tick import Done
+from tests.builders import NOON, a_claim, an_alert, decide, known
+from tests.instances import Instance, VirtualClock
+from tests.stores.places import SqlitePlace
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "state.sqlite"
+
+
+@pytest.fixture
+def instance(file: Path) -> Iterator[Instance]:
+    store = SqliteStore(file)
+    yield Instance(store, VirtualClock())
+    store.close()
+
+
+@pytest.fixture
+def one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("notifier.tick.INCIDENTS_AT_ONCE", 1)
+
+
+def tick(instance: Instance) -> Done:
+    return instance.tick.run(instance.clock.monotonic())
+
+
+def take(instance: Instance, *alerts: Alert) -> None:
+    assert not [one.error for one in instance.relay.take_all(alerts, instance.deadlines()) if one.error]
+
+
+def owe(instance: Instance, alert: Alert, minutes: float = 1) -> str:
+    """Store an alert of so many minutes ago of which nothing has been sent; its key."""
+    then = NOON - timedelta(minutes=minutes)
+    store, key = instance.store.inner, key_of(alert, "")
+    seen = store.gather(key, instance.clock.monotonic() + 30)
+    unsent = decide(Alerted(alert), None, seen.ledger, now=then, claim=a_claim(then, send_seconds=-1))
+    store.commit(seen, instance.clock.monotonic() + 30, incident=known(unsent))
+    return key
+
+
+def stored(instance: Instance, key: str) -> Incident:
+    incident = instance.store.inner.gather(key, instance.clock.monotonic() + 30).incident
+    assert incident is not None
+    return incident
+
+
+def titles(instance: Instance, channel: str = "slack") -> list[str]:
+    return [line.partition(": ")[2].removesuffix(" is down") for line in instance.channels[channel].headlines]
+
+
+@pytest.mark.usefixtures("one_at_a_time")
+def test_pages_go_first_and_then_the_oldest(instance: Instance) -> None:
+    for name, severity, minutes in (
+        ("new", "warning", 2),
+        ("old", "warning", 4),
+        ("young page", "critical", 1),
+        ("old page", "critical", 3),
+        ("older", "info", 5),
+    ):
+        owe(instance, an_alert(severity, name), minutes)
+    done = tick(instance)
+    assert titles(instance) == ["old page", "young page", "older", "old", "new"]
+    assert (done.incidents, done.left, done.failed) == (5, 0, 0)
+    assert done.sent == {"sent": 5 + 5 + 2 + 2}
+
+
+def test_what_it_did_is_counted_by_how_it_ended(instance: Instance) -> None:
+    owe(instance, an_alert("error"))
+    instance.channels["slack"].ends = [Outcome(Result.RETRY, "busy")] * 2
+    instance.channels["email"].ends = [Outcome(Result.REJECTED, "no such mailbox")]
+    assert tick(instance).sent == {"retry": 2, "rejected": 1, "sent": 1 + 2}  # the notices: Slack and Discord
+
+
+def test_eight_are_taken_at_a_time_and_not_more(instance: Instance) -> None:
+    eight = threading.Barrier(8, timeout=20)
+    lock = threading.Lock()
+    at_once: list[int] = [0, 0]
+
+    def wait_for_the_others(_: Message) -> None:
+        with lock:
+            at_once[0] += 1
+            at_once[1] = max(at_once)
+        eight.wait()
+        with lock:
+            at_once[0] -= 1
+
+    for number in range(24):
+        owe(instance, an_alert("info", f"{number}"))
+    instance.channels["slack"].on_send = wait_for_the_others
+    assert tick(instance).incidents == 24
+    assert at_once[1] == 8
+
+
+def test_five_hundred_due_incidents_are_told_once_each(file: Path, instance: Instance) -> None:
+    for number in range(500):
+        owe(instance, an_alert("warning", f"{number}"))
+    fresh = Instance(instance.store.inner, VirtualClock())
+    done = tick(fresh)
+    assert (done.incidents, done.left, done.failed) == (500, 0, 0)
+    assert sorted(titles(fresh)) == sorted(titles(fresh, "discord")) == sorted(map(str, range(500)))
+    assert tick(fresh).incidents == 0
+
+
+def test_more_than_one_search_finds_are_found_by_the_next(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("notifier.tick.DUE_AT_ONCE", 3)
+    for number in range(7):
+        owe(instance, an_alert("info", f"{number}"))
+    assert tick(instance).incidents == 7
+    assert instance.store.calls.count("due") == 4
+
+
+def test_what_stays_due_is_taken_once_a_tick(instance: Instance) -> None:
+    """Else one incident that the store refuses would hold the tick until its time is over."""
+    owe(instance, an_alert("info"))
+
+    def refuse(call: str) -> None:
+        if call == "commit":
+            raise StoreRefused("our own mistake")
+
+    instance.store.before = refuse
+    assert tick(instance).failed == 1
+    assert instance.store.calls.count("due") == 2
+
+
+def test_two_ticks_at_once_tell_everything_once(file: Path) -> None:
+    store = SqliteStore(file)
+    clock = VirtualClock()
+    one, other = Instance(store, clock, name="one"), Instance(store, clock, name="other")
+    for number in range(20):
+        owe(one, an_alert("critical" if number < 4 else "warning", f"{number}"))
+    both = threading.Barrier(2, timeout=20)
+
+    def wait_for_each_other(instance: Instance) -> Callable[[str], None]:
+        def before(call: str) -> None:
+            # The first commit of each, once both have found and read.
+            if call == "commit" and instance.store.calls.count("commit") == 1:
+                both.wait()
+
+        return before
+
+    one.store.before, other.store.before = wait_for_each_other(one), wait_for_each_other(other)
+    threads = [threading.Thread(target=tick, args=(instance,)) for instance in (one, other)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for channel in ("slack", "discord"):
+        assert sorted(titles(one, channel) + titles(other, channel)) == sorted(map(str, range(20)))
+    assert len(one.texts) + len(other.texts) == 4
+    store.close()
+
+
+def test_a_late_tick_catches_up_in_one_go(instance: Instance) -> None:
+    take(instance, an_alert("warning"))
+    instance.clock.pass_time(minutes=25)
+    tick(instance)
+    assert instance.channels["email"].headlines == ["WARNING unanswered 25 min: db is down"]
+    assert len(instance.texts) == 1
+    instance.clock.pass_time(minutes=1)
+    assert tick(instance).incidents == 0
+
+
+def test_a_missed_hour_pages_each_phone_in_its_turn_and_not_all_at_once(instance: Instance) -> None:
+    take(instance, an_alert())
+    instance.clock.pass_time(hours=2)
+    tick(instance)
+    assert [message.phone for message in instance.channels["sms"].told] == [0, 1]
+
+
+@pytest.mark.usefixtures("one_at_a_time")
+def test_when_its_time_is_over_the_rest_is_left_to_the_next(instance: Instance) -> None:
+    for number in range(12):
+        owe(instance, an_alert("info", f"{number:02}"), minutes=60 - number)
+    instance.channels["slack"].on_send = lambda _: instance.clock.pass_time(seconds=10)
+    done = tick(instance)
+    assert (done.incidents, done.left) == (5, 7)
+    assert "ticked" in instance.store.calls
+    instance.channels["slack"].on_send = lambda _: None
+    assert tick(instance).incidents == 7
+    assert titles(instance) == [f"{number:02}" for number in range(12)]
+
+
+def test_without_the_time_for_one_it_begins_none(instance: Instance) -> None:
+    owe(instance, an_alert())
+    done = instance.tick.run(instance.clock.monotonic() - 48)
+    assert (done.incidents, instance.channels["slack"].told) == (0, [])
+
+
+class TestUnreadable:
+    """A document that nobody can read."""
+
+    def plant(self, instance: Instance, file: Path, minutes: float = 30) -> None:
+        key = owe(instance, an_alert("info", "newer"), minutes)
+        place = SqlitePlace(file)
+        fields = to_fields(stored(instance, key))
+        place.remove(f"incidents/{key}")
+        place.plant(f"incidents/{key}", fields | {"schema": 99})
+
+    def test_is_told_put_off_and_holds_up_nobody(self, instance: Instance, file: Path) -> None:
+        self.plant(instance, file)
+        owe(instance, an_alert("info"))
+        done = tick(instance)
+        assert (done.unreadable, done.incidents, done.failed) == (1, 1, 0)
+        assert sorted(instance.channels["email"].headlines) == ["ERROR: A stored incident we could not read"]
+        (message,) = instance.channels["email"].told
+        assert "written by a newer notifier (schema 99" in message.body
+        assert "db is down" in str(instance.channels["slack"].headlines)
+        assert "ticked" in instance.store.calls
+
+    def test_is_passed_over_for_an_hour_and_not_told_again(self, instance: Instance, file: Path) -> None:
+        self.plant(instance, file)
+        tick(instance)
+        instance.clock.pass_time(minutes=59)
+        assert tick(instance).unreadable == 0
+        instance.clock.pass_time(minutes=1)
+        assert tick(instance).unreadable == 1
+        assert len(instance.channels["email"].told) == 1
+
+    def test_is_not_put_off_before_it_is_told(self, instance: Instance, file: Path) -> None:
+        self.plant(instance, file)
+
+        def down(call: str) -> None:
+            if call == "commit":
+                raise StoreDown("the store does not answer")
+
+        instance.store.before = down
+        assert tick(instance).failed == 1
+        assert "put_off" not in instance.store.calls
+        instance.store.before = lambda _: None
+        assert tick(instance).unreadable == 1
+
+
+class TestWaiting:
+    """Pages the cap holds back."""
+
+    def hold_back(self, instance: Instance) -> None:
+        """Two texts, half an hour later three, and then three that wait."""
+        take(instance, an_alert(incident_id="a"), an_alert(incident_id="b"))
+        instance.clock.pass_time(minutes=30)
+        take(instance, *[an_alert(incident_id=name) for name in "cde"])
+        for name in ("first", "second", "third"):
+            instance.clock.pass_time(minutes=1)
+            take(instance, an_alert(incident_id=name))
+        # Nobody's next phone is of interest here.
+        for name in "abcde":
+            instance.relay.acknowledge(key_of(an_alert(incident_id=name), ""), 1, "Ana", instance.deadlines())
+        assert len(instance.texts) == 5
+
+    def test_are_sent_when_there_is_room_the_longest_waiting_first(self, instance: Instance) -> None:
+        self.hold_back(instance)
+        instance.clock.pass_time(minutes=27)
+        assert tick(instance).incidents == 0
+        instance.clock.pass_time(seconds=40)
+        assert tick(instance).incidents == 2
+        assert sorted(text.split()[1] for text in instance.texts[5:]) == ["first", "second"]
+        instance.clock.pass_time(minutes=10)
+        tick(instance)
+        assert len(instance.texts) == 7
+
+    def test_and_the_last_of_them_when_there_is_more(self, instance: Instance) -> None:
+        self.hold_back(instance)
+        instance.clock.pass_time(minutes=27, seconds=40)
+        tick(instance)
+        instance.clock.pass_time(minutes=30)
+        # The next phones of the first two are due as well, and leave the reserved slots.
+        tick(instance)
+        assert "third" in [text.split()[1] for text in instance.texts]
+
+    def test_an_acknowledged_one_waits_no_more(self, instance: Instance) -> None:
+        self.hold_back(instance)
+        for name in ("first", "second", "third"):
+            instance.relay.acknowledge(key_of(an_alert(incident_id=name), ""), 1, "Ana", instance.deadlines())
+        instance.clock.pass_time(hours=2)
+        tick(instance)
+        assert len(instance.texts) == 5
+
+
+class TestTrouble:
+    """The store, or one incident, does not do as it should."""
+
+    def test_a_search_that_fails_is_said(self, instance: Instance) -> None:
+        def down(call: str) -> None:
+            if call == "due":
+                raise StoreDown("the store does not answer")
+
+        instance.store.before = down
+        done = tick(instance)
+        assert isinstance(done.error, StoreDown)
+        assert "ticked" not in instance.store.calls
+        assert "the tick cannot go on: the store does not answer" in instance.log.text
+
+    def test_an_incident_the_store_does_not_let_through_holds_up_no_other(self, instance: Instance) -> None:
+        for number in range(3):
+            owe(instance, an_alert("info", f"{number}"))
+        refused = iter([True])
+
+        def refuse(call: str) -> None:
+            if call == "commit" and next(refused, False):
+                raise StoreRefused("our own mistake")
+
+        instance.store.before = refuse
+        done = tick(instance)
+        assert (done.incidents, done.failed) == (2, 1)
+        assert "an incident that is due was not taken: our own mistake" in instance.log.text
+        assert tick(instance).incidents == 1
+
+    def test_our_own_mistake_with_one_holds_up_no_other(
+        self, instance: Instance, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        bad = owe(instance, an_alert("info", "bad"), minutes=9)
+        owe(instance, an_alert("info"))
+        right = instance.relay.tick
+
+        def stumble(key: str, *arguments: object) -> object:
+            if key == bad:
+                raise ZeroDivisionError("https://hooks.example.com/secret")
+            return right(key, *arguments)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(instance.relay, "tick", stumble)
+        done = tick(instance)
+        assert (done.incidents, done.failed) == (1, 1)
+        assert "ZeroDivisionError" in instance.log.text
+        assert "secret" not in instance.log.text
+
+    def test_nothing_due_costs_two_searches_and_one_mark(self, instance: Instance) -> None:
+        take(instance, an_alert("info"))
+        instance.store.calls.clear()
+        tick(instance)
+        assert instance.store.calls == ["due", "waiting", "ticked"]
+
+
+class TestCatchingUp:
+    """The scheduler has stopped: an alert's request does a few."""
+
+    def catch_up(self, instance: Instance, minutes: float | None, seconds: float = 8) -> list[str]:
+        """What is told when the tick was last here so many minutes ago."""
+        for number in range(5):
+            owe(instance, an_alert("info", f"{number}"), minutes=60 - number)
+        last = None if minutes is None else instance.clock.now() - timedelta(minutes=minutes)
+        instance.store.calls.clear()
+        instance.tick.catch_up(last, instance.clock.monotonic() + seconds)
+        return sorted(titles(instance))
+
+    @pytest.mark.parametrize("minutes", [None, 3.1, 10_000])
+    def test_three_are_done_the_oldest_first(self, instance: Instance, minutes: float | None) -> None:
+        assert self.catch_up(instance, minutes) == ["0", "1", "2"]
+        assert "the minute tick has" in instance.log.text
+
+    @pytest.mark.parametrize("minutes", [0, 3, -1])
+    def test_none_where_the_tick_was_here(self, instance: Instance, minutes: float) -> None:
+        assert self.catch_up(instance, minutes) == []
+        assert instance.store.calls == []
+
+    def test_none_without_the_time_for_it(self, instance: Instance) -> None:
+        assert self.catch_up(instance, None, seconds=2.9) == []
+        assert instance.store.calls == []
+
+    def test_nothing_due_is_not_worth_a_word(self, instance: Instance) -> None:
+        instance.tick.catch_up(None, instance.clock.monotonic() + 8)
+        assert instance.log.lines == []
+
+    def test_a_search_that_fails_costs_the_request_nothing(self, instance: Instance) -> None:
+        def down(_: str) -> None:
+            raise StoreDown("the store does not answer")
+
+        instance.store.before = down
+        assert self.catch_up(instance, None) == []
+        assert "what is due cannot be searched for: the store does not answer" in instance.log.text
+
+    def test_an_alert_learns_when_the_tick_was_here(self, instance: Instance) -> None:
+        (before,) = instance.relay.take_all([an_alert("info")], instance.deadlines())
+        tick(instance)
+        (after,) = instance.relay.take_all([an_alert("info", "web")], instance.deadlines())
+        assert (before.last_tick, after.last_tick) == (None, NOON)
+
+
+class TestLost:
+    """A page whose record never came."""
+
+    def lose(self, instance: Instance) -> str:
+        """Everything of a critical alert is sent, and the instance dies before the record."""
+
+        def before(call: str) -> None:
+            if call == "commit" and instance.store.calls.count("commit") == 2:
+                raise StoreDown("dead")
+
+        instance.store.before = before
+        instance.relay.take_all([an_alert()], instance.deadlines())
+        instance.store.before = lambda _: None
+        assert len(instance.texts) == 1
+        return key_of(an_alert(), "")
+
+    def test_is_looked_up_twice_and_sent_again_when_the_list_does_not_show_it(self, instance: Instance) -> None:
+        self.lose(instance)
+        sent: list[int] = []
+        for _ in range(4):
+            instance.clock.pass_time(seconds=30)
+            tick(instance)
+            sent.append(len(instance.texts))
+        assert sent == [1, 2, 2, 2]
+        assert len(instance.list.asked) == 2
+        assert len(instance.channels["slack"].told) == 2
+
+    def test_is_asked_for_with_its_phone_and_since_its_claim_or_the_hour(self, instance: Instance) -> None:
+        self.lose(instance)
+        instance.clock.pass_time(seconds=30)
+        tick(instance)
+        ((phone, since),) = instance.list.asked
+        assert phone == 0
+        assert NOON - timedelta(hours=1, minutes=1) <= since <= NOON - timedelta(seconds=5)
+
+    def test_our_own_mistake_in_reading_the_list_is_no_answer(self, instance: Instance) -> None:
+        key = self.lose(instance)
+
+        def stumble() -> None:
+            raise ZeroDivisionError
+
+        instance.list.on_look = stumble
+        instance.clock.pass_time(seconds=30)
+        tick(instance)
+        page = stored(instance, key).deliveries["opened/sms/0/1"]
+        assert (page.state, page.not_found_at) == (DeliveryState.UNKNOWN, None)
+        assert len(instance.texts) == 1
+
+    def test_answered_while_it_is_looked_up_it_is_not_sent_again(self, instance: Instance) -> None:
+        key = self.lose(instance)
+        instance.clock.pass_time(seconds=30)
+        tick(instance)
+        instance.clock.pass_time(seconds=30)
+        other = Instance(instance.store.inner, instance.clock, name="other")
+
+        def answer() -> None:
+            other.relay.acknowledge(key, 1, "Ana", other.deadlines())
+
+        instance.list.on_look = answer
+        tick(instance)
+        assert len(instance.texts) == 1
+        assert stored(instance, key).deliveries["opened/sms/0/1"].due_at is None
