@@ -32,8 +32,8 @@ Rendered from `policy.toml` by `python -m notifier policy > POLICY.md`. Change t
 {_escalation(policy)}
 
 Acknowledging stops this and all further pages: by the link in each message of Slack, Discord and email, or with
-`python -m notifier ack`. The channels that heard of it are told who answered. Resolving stops everything, and tells them
-how long it lasted. Neither is ever texted.
+`python -m notifier ack`. The channels that heard of it are told who answered. Resolving stops everything, and tells
+them how long it lasted. Neither is ever texted.
 What can never close (a log match, an Error Reporting group, a text without an id) is told once and does not climb; a
 critical one is paged like any other, until somebody acknowledges it.
 
