@@ -10,10 +10,12 @@ import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+import msgspec
+
 from notifier.core.alert import Alert, Severity
 from notifier.core.events import Claim
 from notifier.core.incident import Incident
-from notifier.core.ledger import CLOCK_SKEW, WINDOW
+from notifier.core.ledger import CLOCK_SKEW, UNSTORED, WINDOW, Ledger
 from notifier.core.outcome import Outcome, Result
 from notifier.core.policy import Policy
 from notifier.core.unstored import WORDS, free_messages, page, told_of, why_not_to_text
@@ -25,8 +27,18 @@ SPREAD_SECONDS = 2.0
 the list, so that most see the first one's text."""
 TEXT_SECONDS = 1.5
 """What looking and texting need of the request's time."""
+ACCEPTED_WITHIN = timedelta(seconds=30)
+"""Twilio gives up on a request of its own after some 26 s."""
 REMEMBERED = timedelta(hours=24)
 """How long an instance remembers what it told; an outage that lasts longer is told of again."""
+
+
+class Texted(msgspec.Struct, frozen=True):
+    """A text that was sent without the store, or may have been."""
+
+    slot: str
+    """What stands for it in the ledger, once that can be reached."""
+    at: datetime
 
 
 class Degraded:
@@ -42,16 +54,21 @@ class Degraded:
         self._down_at: datetime | None = None
         self._told: dict[tuple[str, str], datetime] = {}
         """When which incident (its key) was told on which channel."""
-        self._texted: dict[str, datetime] = {}
-        """When which ref was texted, or may have been."""
+        self._texted: dict[str, Texted] = {}
+        """By ref."""
 
     def store_is_down(self) -> None:
         """Remember that the store did not answer."""
         self._down_at = self._clock.now()
 
-    def store_was_down(self, now: datetime) -> bool:
-        """Whether it was within the hour: texts may have gone out that the ledger knows nothing of."""
-        return self._down_at is not None and now - self._down_at <= WINDOW
+    def entered_into(self, ledger: Ledger, now: datetime) -> Ledger:
+        """What every instance must know once the store is back: that it was down, and what was texted without it."""
+        down_at = self._down_at
+        if down_at is None or now - down_at >= WINDOW:
+            return ledger
+        with self._lock:
+            texts = {one.slot: one.at + ACCEPTED_WITHIN for one in self._texted.values()}
+        return ledger.with_outage(down_at, texts, now)
 
     def take(self, key: str, alert: Alert, send_by: float, *, may_text: bool) -> None:
         """Tell of an alert that could not be stored. `send_by`: seconds of the monotonic clock."""
@@ -95,16 +112,16 @@ class Degraded:
         listings = self._sender.look_up(range(self._policy.phones), since, look_by)
         now = self._clock.now()
         with self._lock:
-            self._texted = {ref: at for ref, at in self._texted.items() if now - at < WINDOW + CLOCK_SKEW}
-            words = why_not_to_text(incident, listings, self._texted, self._policy, now)
+            self._texted = {ref: one for ref, one in self._texted.items() if now - one.at < WINDOW + CLOCK_SKEW}
+            ours = {ref: one.at for ref, one in self._texted.items()}
+            words = why_not_to_text(incident, listings, ours, self._policy, now)
             if not words:
                 # Taken before it is sent, as a slot of the ledger is.
-                self._texted[incident.ref] = now
+                self._texted[incident.ref] = Texted(_slot(incident, 0), now)
         if words:
             self._note(incident, f"not texted: {words}")
             return
-        outcome = self._page_somebody(incident, send_by)
-        if outcome.result in (Result.RETRY, Result.REJECTED):
+        if self._page_somebody(incident, send_by).result in (Result.RETRY, Result.REJECTED):
             with self._lock:
                 self._texted.pop(incident.ref, None)
 
@@ -115,6 +132,8 @@ class Degraded:
             message = page(incident, self._policy, phone)
             if message is None or self._clock.monotonic() >= send_by:
                 break
+            with self._lock:
+                self._texted[incident.ref] = Texted(_slot(incident, phone), self._clock.now())
             outcome = self._sender.send_one("sms", message, send_by)
             self._note(incident, f"phone {phone + 1}: {outcome.result.value} {outcome.detail}".rstrip())
             if outcome.result is not Result.REJECTED:
@@ -123,3 +142,7 @@ class Degraded:
 
     def _note(self, incident: Incident, words: str) -> None:
         self._log.write(Severity.CRITICAL, f"{WORDS}: {words}", ref=incident.ref, title=incident.title)
+
+
+def _slot(incident: Incident, phone: int) -> str:
+    return f"{incident.key}/{incident.generation}/{UNSTORED}/sms/{phone}/1"

@@ -238,12 +238,7 @@ class Relay:
 
     def _claim(self, claim_id: str, now: datetime, deadlines: Deadlines) -> Claim:
         left = timedelta(seconds=deadlines.send_by - self._clock.monotonic())
-        return Claim(
-            id=claim_id,
-            lease_until=now + self._lease,
-            send_until=now + left,
-            store_was_down=self._degraded.store_was_down(now),
-        )
+        return Claim(id=claim_id, lease_until=now + self._lease, send_until=now + left)
 
     def _step(
         self, key: str, event: Event, claim_id: str, deadlines: Deadlines, by: float, seen: Gathered | None = None
@@ -265,7 +260,9 @@ class Relay:
                 event = Alerted(event.alert, unsure.incident.generation)
             now = self._clock.now()
             claim = self._claim(claim_id, now, deadlines)
-            decision = advance(State(key, seen.incident, seen.ledger), event, self._policy, now, claim)
+            # What was seen and sent without the store is entered as soon as it is back.
+            known = State(key, seen.incident, self._degraded.entered_into(seen.ledger, now))
+            decision = advance(known, event, self._policy, now, claim)
             incident = None if decision.incident == seen.incident else decision.incident
             ledger = None if decision.ledger == seen.ledger else decision.ledger
             if incident is None and ledger is None:

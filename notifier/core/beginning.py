@@ -31,6 +31,7 @@ def new_generation(state: State, alert: Alert, severity: Severity, now: datetime
         labels=alert.labels,
         started_at=alert.started_at,
         opened_at=now,
+        follows=(known.resolved_at or now) if known else None,
         message_ids=remembered(known.message_ids if known else (), alert),
     )
 

@@ -54,6 +54,10 @@ class Draft:
         self.change(history=(first, *rest[-(HISTORY_ENTRIES - 1) :]))
         self._notes.append(Note(severity, text, begins))
 
+    def log(self, text: str, severity: Severity) -> None:
+        """Write down what the history says already."""
+        self._notes.append(Note(severity, text))
+
     def held(self, attempts: tuple[Attempt, ...] = ()) -> tuple[str, ...]:
         """Deliveries this request holds and has still to send: claimed under its id, and not by one of `attempts`."""
         done = {(attempt.generation, attempt.delivery, attempt.number) for attempt in attempts}

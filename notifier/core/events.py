@@ -22,8 +22,6 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     """Until then nobody else touches what is claimed now."""
     send_until: datetime
     """The request's last moment to send; past it nothing is claimed, only owed."""
-    store_was_down: bool = False
-    """Whether this instance saw the store down within the hour: pages may have gone out that it knows nothing of."""
 
 
 class Alerted(msgspec.Struct, frozen=True):

@@ -75,7 +75,9 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     walk: int = 1
     """For a page: which walk through the list of phones it belongs to."""
     look_first: bool = False
-    """For a page: the provider's list is read before its first text, which may have gone out without the store."""
+    """For a page: it may have gone out already, without the store; the provider's list is read before it is sent."""
+    looked_at: datetime | None = None
+    """For a page: when the list was read last before it was sent."""
     looked_since: datetime | None = None
     """For a page that may have been sent: when its looking up began."""
     not_found_at: datetime | None = None
@@ -118,6 +120,8 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     started_at: datetime | None = None
     opened_at: datetime
     """When this generation was first stored: escalation counts from here."""
+    follows: datetime | None = None
+    """When the generation before this one ended."""
     news_at: datetime | None = None
     """When its sender last said that it is open; kept to the day, so that a repeat costs no write."""
     acknowledged_at: datetime | None = None

@@ -40,7 +40,23 @@ class Ledger(msgspec.Struct, frozen=True):
     """By delivery: `<incident key>/<generation>/<delivery key>`."""
     unreadable_told: tuple[datetime, ...] = ()
     """When people were last told of a body we could not read."""
+    down_at: datetime | None = None
+    """When an instance last found the store down: texts may have gone out then that no slot stands for."""
     schema: int = 1
+
+    def was_down(self, now: datetime) -> bool:
+        """Whether the store was down for somebody within the hour that counts."""
+        return self.down_at is not None and now < Slot(self.down_at).counts_until
+
+    def with_outage(self, down_at: datetime, texts: dict[str, datetime], now: datetime) -> Ledger:
+        """What one instance saw and sent while the store was down (`texts`: when, by slot); the same if all is known."""
+        new = {name: Slot(at) for name, at in texts.items() if name not in self.slots and now < Slot(at).counts_until}
+        # Within a minute of what is known nothing new is learnt, and nobody has to write.
+        known = self.down_at is not None and down_at < self.down_at + timedelta(minutes=1)
+        if known and not new:
+            return self
+        latest = max(self.down_at or down_at, down_at)
+        return msgspec.structs.replace(self, slots={**self.slots, **new}, down_at=latest)
 
     def taken(self, now: datetime) -> int:
         """How many texts the window holds at `now`."""
@@ -73,20 +89,34 @@ class Ledger(msgspec.Struct, frozen=True):
 
         The same ledger when there is none such.
         """
-        unmatched = dict(self.slots)
-        missing: dict[str, Slot] = {}
-        for text in sorted(texts, key=lambda text: text.id):
-            slot = Slot(text.created_at)
-            if not text.may_be_ours or slot.counts_until <= now:
-                continue
-            known = next((name for name in unmatched if _stands_for(name, unmatched[name], text, phone)), None)
-            if known is None:
-                missing[f"{_LISTED}/{text.id}"] = slot
-            else:
-                del unmatched[known]
+        missing = {
+            f"{_LISTED}/{text.id}": Slot(text.created_at)
+            for text, name in self._matched(texts, phone)
+            if name is None and text.may_be_ours and now < Slot(text.created_at).counts_until
+        }
         return msgspec.structs.replace(self, slots={**self.slots, **missing}) if missing else self
 
+    def unclaimed(self, texts: Iterable[Text], phone: int) -> list[Text]:
+        """Those of `texts`, to `phone`, that were sent without the store: for every other one a slot was claimed."""
+        return [
+            text
+            for text, name in self._matched(texts, phone)
+            if name is None or name.startswith(f"{_LISTED}/") or f"/{UNSTORED}/" in name
+        ]
 
+    def _matched(self, texts: Iterable[Text], phone: int) -> list[tuple[Text, str | None]]:
+        """Each text with the slot that stands for it; a slot stands for one text only."""
+        unmatched = dict(self.slots)
+        matched: list[tuple[Text, str | None]] = []
+        for text in sorted(texts, key=lambda text: text.created_at):
+            name = next((name for name, slot in unmatched.items() if _stands_for(name, slot, text, phone)), None)
+            unmatched.pop(name or "", None)
+            matched.append((text, name))
+        return matched
+
+
+UNSTORED = "unstored"
+"""Stands in the name of a slot whose text was sent without the store."""
 _LISTED = "listed"
 
 

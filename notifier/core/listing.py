@@ -45,8 +45,8 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def refs_of(key: str, generation: int) -> frozenset[str]:
-    """Every ref a text about this incident can carry.
+    """Every ref a text about this generation can carry.
 
     Without the store a text is written as of the first generation: nobody could look up which one it is.
     """
-    return frozenset(ref_of(key, number, length) for number in {1, generation} for length in (4, 5, 6))
+    return frozenset(ref_of(key, generation, length) for length in (4, 5, 6))

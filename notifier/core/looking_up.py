@@ -20,6 +20,8 @@ from notifier.core.wording import duration
 
 SLACK = timedelta(seconds=5)
 """How much earlier than its claim a text may seem to have been made: clocks differ, and Twilio cuts to the second."""
+UNDER_WAY = timedelta(seconds=30)
+"""How long after its claim the provider may still make a text of it."""
 APART = timedelta(seconds=30)
 """Between two lists without it: Twilio gives up on a request of its own after some 26 s, and lists it late."""
 LOOK_AGAIN = timedelta(seconds=10)
@@ -37,12 +39,12 @@ def listed_since(incident: Incident, key: str, now: datetime) -> datetime:
 
 
 def _made_since(incident: Incident, delivery: Delivery, now: datetime) -> datetime:
-    """From when on a text can be this page: its claim, or if it was never claimed the incident's start.
-
-    That may lie before a page of the generation before, where one has expired and is opened again.
-    """
-    started_at = max(incident.started_at or now - WINDOW, incident.opened_at - TRIED_FOR)
-    return (delivery.claimed_at or started_at) - SLACK
+    """From when on a text can be this page: its claim, or if it was never claimed the incident's start."""
+    if delivery.claimed_at:
+        return delivery.claimed_at - SLACK
+    started_at = (incident.started_at or now - WINDOW) - SLACK
+    # What the generation before had still under way is not this one's: better a page too many than one lost.
+    return max(started_at, incident.follows + UNDER_WAY) if incident.follows else started_at
 
 
 def look_at(draft: Draft, finding: Finding) -> None:
@@ -54,15 +56,19 @@ def look_at(draft: Draft, finding: Finding) -> None:
     if delivery is None or not _is_about(draft, finding, delivery):
         return
     since = _made_since(draft.incident, delivery, draft.now)
-    text = _found(draft, listing.texts, since)
+    text = _found(draft, delivery, listing.texts, since)
     if text is not None:
         _found_sent(draft, key, text)
     elif not is_wanted(draft.incident, delivery):
         draft.update(key, due_at=None)
+    elif not delivery.attempts:
+        # Never sent from here: that it might have gone out without the store is not worth silence.
+        if listing.trouble:
+            words = f"could not look whether {who(delivery)} was texted without the store: {listing.trouble}"
+            draft.note(words, Severity.WARNING)
+        draft.update(key, state=DeliveryState.PENDING, due_at=draft.now, looked_at=draft.now)
     elif listing.trouble or any(not text.body.strip() and text.created_at >= since for text in listing.texts):
         _not_readable(draft, key, listing.trouble or "the list shows texts without their words")
-    elif not delivery.attempts:
-        draft.update(key, state=DeliveryState.PENDING, due_at=draft.now, look_first=False)
     else:
         _not_found(draft, key, finding.asked_at)
 
@@ -76,9 +82,14 @@ def _is_about(draft: Draft, finding: Finding, delivery: Delivery) -> bool:
     )
 
 
-def _found(draft: Draft, texts: tuple[Text, ...], since: datetime) -> Text | None:
-    ours = refs_of(draft.incident.key, draft.incident.generation)
-    return next((text for text in texts if text.created_at >= since and not text.refs.isdisjoint(ours)), None)
+def _found(draft: Draft, delivery: Delivery, texts: tuple[Text, ...], since: datetime) -> Text | None:
+    """The text that is this page: with its ref; or one that was sent without the store, which may have the first's."""
+    key, generation = draft.incident.key, draft.incident.generation
+    texts = tuple(text for text in texts if text.created_at >= since)
+    unstored = draft.ledger.unclaimed(texts, delivery.phone or 0) if delivery.attempts or delivery.look_first else []
+    own = [text for text in texts if delivery.attempts and not text.refs.isdisjoint(refs_of(key, generation))]
+    either = refs_of(key, generation) | refs_of(key, 1)
+    return next((text for text in (*own, *unstored) if not text.refs.isdisjoint(either)), None)
 
 
 def _found_sent(draft: Draft, key: str, text: Text) -> None:
@@ -103,13 +114,7 @@ def _found_sent(draft: Draft, key: str, text: Text) -> None:
 def _not_readable(draft: Draft, key: str, why: str) -> None:
     delivery = draft.incident.deliveries[key]
     looked_since = delivery.looked_since or draft.now
-    if not delivery.attempts:
-        # Never sent from here, and a page that only might have gone out without the store is not worth silence.
-        draft.note(
-            f"could not look whether phone {(delivery.phone or 0) + 1} was texted before: {why}", Severity.WARNING
-        )
-        draft.update(key, state=DeliveryState.PENDING, due_at=draft.now, look_first=False)
-    elif draft.now - looked_since < LOOK_AT_MOST:
+    if draft.now - looked_since < LOOK_AT_MOST:
         draft.update(key, looked_since=looked_since, due_at=draft.now + LOOK_AGAIN)
         if delivery.looked_since is None:
             draft.note(f"whether {who(delivery)} was texted cannot be looked up yet: {why}", Severity.WARNING)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from notifier.core.alert import Severity
 from notifier.core.draft import Draft
@@ -12,6 +12,9 @@ from notifier.core.message import headline
 from notifier.core.moments import Page, next_page
 from notifier.core.policy import FREE_CHANNELS
 from notifier.core.wording import clock_time
+
+LOOKED = timedelta(minutes=1)
+"""How long what the provider's list showed is good enough to send on."""
 
 _OUT = (DeliveryState.SENT, DeliveryState.UNKNOWN)
 _ANSWERS = {IncidentState.ACKNOWLEDGED: Kind.ACKNOWLEDGED, IncidentState.RESOLVED: Kind.RESOLVED}
@@ -33,10 +36,7 @@ def owe(
     """
     for channel in channels:
         if channel == "sms":
-            # Without a start nobody could tell its page from one of the generation before.
-            can_tell = draft.incident.generation == 1 or draft.incident.started_at is not None
-            look_first = can_tell and (look_first or draft.claim.store_was_down)
-            owe_page(draft, kind, Page(1, 0), look_first=look_first)
+            owe_page(draft, kind, Page(1, 0), look_first=look_first or draft.ledger.was_down(draft.now))
         elif channel != "log":
             draft.put(f"{kind.value}/{channel}", _pending(draft, kind, channel, due_at or draft.now))
 
@@ -164,7 +164,8 @@ def hold_no_more(draft: Draft) -> None:
     """Owe again every page that the cap held back, as far as the window has room for it now."""
     for key, delivery in draft.incident.deliveries.items():
         if delivery.state is DeliveryState.CAPPED and _has_room(draft):
-            draft.update(key, state=DeliveryState.PENDING, due_at=draft.now, detail="")
+            # Its age begins anew: it was the window that had no room, and nothing that failed.
+            draft.update(key, state=DeliveryState.PENDING, created_at=draft.now, due_at=draft.now, detail="")
 
 
 def slot_name(draft: Draft, key: str, generation: int) -> str:
@@ -216,12 +217,18 @@ def _may_page(draft: Draft, key: str) -> bool:
     if not _has_room(draft):
         _hold_back(draft, key)
         return False
-    if draft.incident.deliveries[key].look_first:
+    if _is_to_look_first(draft, draft.incident.deliveries[key]):
         draft.update(key, state=DeliveryState.UNKNOWN, due_at=draft.now)
         return False
     name = slot_name(draft, key, draft.incident.generation)
     draft.ledger = draft.ledger.with_slot(name, draft.claim.lease_until, draft.now)
     return True
+
+
+def _is_to_look_first(draft: Draft, delivery: Delivery) -> bool:
+    """Whether the provider's list may know of texts that the ledger does not: of this page, or of others in the hour."""
+    looked = delivery.looked_at is not None and draft.now - delivery.looked_at < LOOKED
+    return not looked and not delivery.attempts and (delivery.look_first or draft.ledger.was_down(draft.now))
 
 
 def _hold_back(draft: Draft, key: str) -> None:

@@ -115,15 +115,20 @@ def _not_done(draft: Draft, key: str, delivery: Delivery, outcome: Outcome, *, s
     else:
         due_at = _try_again_at(draft, delivery, outcome, second_try=second_try and not unknown)
         draft.update(key, state=state, due_at=due_at, detail=outcome.detail)
-        draft.note(f"{words}; again at {clock_time(due_at)}", Severity.WARNING)
+        # Once for each reason: hours of tries would push everything else out of the history.
+        write = draft.log if delivery.detail == outcome.detail else draft.note
+        write(f"{words}; again at {clock_time(due_at)}", Severity.WARNING)
 
 
 def give_up(draft: Draft, key: str) -> None:
     """Too old to tell anybody anything: recorded, logged as an error, and said where it can be."""
     delivery = draft.incident.deliveries[key]
-    last = f" ({delivery.detail})" if delivery.detail else ""
+    words = f"given up after {duration(GIVE_UP)}" + (f" ({delivery.detail})" if delivery.detail else "")
     draft.update(key, state=DeliveryState.FAILED, due_at=None)
-    say(draft, key, f"{who(delivery)} not told: given up after {duration(GIVE_UP)}{last}")
+    if delivery.channel == "sms":
+        could_not_page(draft, key, words)
+    else:
+        say(draft, key, f"{who(delivery)} not told: {words}")
 
 
 def _try_again_at(draft: Draft, delivery: Delivery, outcome: Outcome, *, second_try: bool) -> datetime:
