@@ -66,7 +66,10 @@ def function(settings: Mapping[str, str], log: Path, port: int | None = None) ->
         yield running
     finally:
         running.process.terminate()
-        running.process.wait(20)
+        try:
+            running.process.wait(20)
+        finally:
+            running.kill()
 
 
 def wait_until_healthy(running: Function) -> None:
