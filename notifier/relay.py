@@ -213,8 +213,11 @@ class Relay:
                 attempts += event.attempts
             else:
                 break
+            # What was looked up may be sent now, so its claim leaves time for that.
+            send_first = min(self._clock.monotonic() + LOOK_UP_SECONDS, deadlines.send_by)
+            by = deadlines.record_by if event.attempts else send_first
             try:
-                seen, decision = self._step(seen.key, event, claim_id, deadlines, deadlines.record_by, seen)
+                seen, decision = self._step(seen.key, event, claim_id, deadlines, by, seen)
             except StoreError as error:
                 # The claims are durable, so what was sent is looked up or sent again once their lease ends.
                 self._log.write(

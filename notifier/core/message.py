@@ -98,6 +98,8 @@ def _headline(incident: Incident, delivery: Delivery) -> str:
 
 def _body(incident: Incident, kind: Kind) -> str:
     match kind:
+        case Kind.ACKNOWLEDGED if incident.one_off:
+            return "Nobody is paged for it any more."
         case Kind.OPENED | Kind.ESCALATED:
             return incident.text
         case Kind.ACKNOWLEDGED:

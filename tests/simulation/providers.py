@@ -1,0 +1,180 @@
+"""Twilio, and the free channels, as they behave on their worst day; and what they really took."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from random import Random
+from typing import Protocol
+
+import msgspec
+
+from notifier.core.listing import Listing, Text
+from notifier.core.message import Message
+from notifier.core.outcome import Outcome, Result
+
+
+class Line(Protocol):
+    """What an instance's way to a provider needs of the instance."""
+
+    @property
+    def random(self) -> Random: ...
+
+    def monotonic(self) -> float: ...
+
+    def touch(self, what: str, seconds: float) -> None: ...
+
+    def draw(self, kind: str) -> str: ...
+
+    def tried(self, message: Message) -> None:
+        """The request has handed this to its channel."""
+        ...
+
+
+class Accepted(msgspec.Struct, frozen=True, kw_only=True):
+    """One message a provider took."""
+
+    at: float
+    """Seconds of virtual time."""
+    channel: str
+    instance: str
+    message: Message
+    stored: bool
+    """Sent by the road, and not without the store."""
+    listed_at: float = 0.0
+    listed_empty: bool = False
+
+
+class Provider:
+    """Everything that was taken, by whom."""
+
+    def __init__(self, now: Callable[[], float], clock: Callable[[float], datetime], random: Random) -> None:
+        """`clock`: the provider's own, of a moment of virtual time."""
+        self.taken: list[Accepted] = []
+        self.out_until: dict[str, float] = {}
+        """Until when a channel, or the "list", is out."""
+        self.empty_until = 0.0
+        """Until when texts are listed without their words."""
+        self._now = now
+        self._clock = clock
+        self._random = random
+
+    def take(self, channel: str, instance: str, message: Message, *, stored: bool) -> None:
+        now = self._now()
+        self.taken.append(
+            Accepted(
+                at=now,
+                channel=channel,
+                instance=instance,
+                message=message,
+                stored=stored,
+                listed_at=now + self._random.choice((0.0, self._random.uniform(0, 2), self._random.uniform(10, 25))),
+                listed_empty=now < self.empty_until,
+            )
+        )
+
+    def is_out(self, what: str) -> bool:
+        return self._now() < self.out_until.get(what, 0.0)
+
+    def texts_to(self, phone: int, since: datetime) -> tuple[Text, ...]:
+        """As the list shows them now, newest first."""
+        texts = [one for one in self.taken if one.channel == "sms" and one.message.phone == phone]
+        return tuple(
+            Text(id=f"SM{number}", created_at=made_at, body="" if one.listed_empty else one.message.sms)
+            for number, one in reversed(list(enumerate(texts)))
+            if one.listed_at <= self._now()
+            and (made_at := self._clock(one.at).replace(microsecond=0)) >= since - timedelta(seconds=1)
+        )
+
+
+class Phone:
+    """ports.Channel and TextList: Twilio, over one instance's line."""
+
+    name = "sms"
+
+    def __init__(self, provider: Provider, line: Line, instance: str, *, stored: bool = True) -> None:
+        self._provider = provider
+        self._line = line
+        self._instance = instance
+        self._stored = stored
+
+    def send(self, message: Message, deadline: float) -> Outcome:  # noqa: PLR0911 - each fault ends in its own way
+        line = self._line
+        line.tried(message)
+        fault = line.draw("text")
+        stalled = fault == "stalled past the deadline"
+        line.touch("connect to Twilio", line.random.uniform(8, 120) if stalled else line.random.uniform(0.01, 0.3))
+        # What notifier.channels.wire does before the first byte of the body.
+        if line.monotonic() >= deadline:
+            return Outcome(Result.RETRY, "no time was left")
+        if self._provider.is_out("sms"):
+            return Outcome(Result.UNKNOWN, "Twilio has an internal failure")
+        answer_in = line.random.uniform(2, 12) if fault == "slow" else line.random.uniform(0.02, 0.4)
+        if fault == "refused":
+            line.touch("Twilio's answer", answer_in)
+            return Outcome(Result.REJECTED, "Twilio refuses this number")
+        if fault == "429":
+            line.touch("Twilio's answer", answer_in)
+            return Outcome(Result.RETRY, "too many requests", line.random.choice((None, 1.0, 30.0)))
+        if fault == "not taken, answer lost":
+            line.touch("no answer from Twilio", max(deadline - line.monotonic(), 0.0))
+            return Outcome(Result.UNKNOWN, "no answer")
+        # Twilio gives up on a request of its own after some 26 s.
+        line.touch("Twilio thinks", line.random.uniform(5, 20) if fault == "taken late" else 0.01)
+        self._provider.take("sms", self._instance, message, stored=self._stored)
+        if fault == "taken, answer lost":
+            line.touch("no answer from Twilio", max(deadline - line.monotonic(), 0.0))
+            return Outcome(Result.UNKNOWN, "no answer")
+        line.touch("Twilio's answer", answer_in)
+        if line.monotonic() >= deadline:
+            return Outcome(Result.UNKNOWN, "the answer came too late")
+        return Outcome(Result.SENT, provider_id="SM")
+
+    def look_up(self, phone: int, since: datetime, deadline: float) -> Listing:
+        line = self._line
+        fault = line.draw("list_texts")
+        line.touch("ask for the list", line.random.uniform(1, 4) if fault == "list slow" else 0.05)
+        if fault == "list refused" or self._provider.is_out("list"):
+            return Listing(trouble="Twilio does not show the list")
+        texts = self._provider.texts_to(phone, since)
+        line.touch("the list", 0.05)
+        if line.monotonic() >= deadline:
+            return Listing(trouble="no answer in time")
+        return Listing(texts=texts)
+
+    def preview(self, message: Message) -> str:
+        return message.sms
+
+
+class Board:
+    """ports.Channel: Slack, Discord or email, over one instance's line."""
+
+    def __init__(self, name: str, provider: Provider, line: Line, instance: str, *, stored: bool = True) -> None:
+        self.name = name
+        self._provider = provider
+        self._line = line
+        self._instance = instance
+        self._stored = stored
+
+    def send(self, message: Message, deadline: float) -> Outcome:
+        line = self._line
+        line.tried(message)
+        fault = line.draw("free")
+        stalled = fault == "post stalled past the deadline"
+        line.touch(f"connect to {self.name}", line.random.uniform(8, 40) if stalled else line.random.uniform(0.01, 0.3))
+        if line.monotonic() >= deadline:
+            return Outcome(Result.RETRY, "no time was left")
+        if fault == "post refused":
+            return Outcome(Result.REJECTED, "the webhook was removed")
+        if fault == "post 429" or self._provider.is_out(self.name):
+            return Outcome(Result.RETRY, "too many requests", line.random.choice((None, 1.0, 60.0)))
+        if fault == "not posted, answer lost":
+            return Outcome(Result.UNKNOWN, "no answer")
+        self._provider.take(self.name, self._instance, message, stored=self._stored)
+        line.touch(f"{self.name}'s answer", line.random.uniform(0.01, 0.3))
+        if fault == "posted, answer lost" or line.monotonic() >= deadline:
+            return Outcome(Result.UNKNOWN, "no answer")
+        return Outcome(Result.SENT)
+
+    def preview(self, message: Message) -> str:
+        return message.headline

@@ -1,0 +1,408 @@
+"""One simulated day: several instances of the real app, the senders, the scheduler's tick and the people on call."""
+
+from __future__ import annotations
+
+import traceback
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from random import Random
+from typing import TypeVar
+
+import msgspec
+from greenlet import GreenletExit
+
+from notifier.core.alert import Alert, Severity
+from notifier.core.beginning import key_of
+from notifier.core.escalation import pages_with_room
+from notifier.core.incident import Incident
+from notifier.core.message import Message
+from notifier.core.policy import Policy
+from notifier.policy_file import read_policy
+from notifier.ports import StoreDown
+from notifier.relay import Taken
+from notifier.sending import Deadlines, Sender
+from notifier.settings import Settings, read_settings
+from notifier.wiring import App, Outside, build
+from tests.simulation.checks import Checks
+from tests.simulation.day import DAY, Answer, Day, Outage, Post, Tick, clock
+from tests.simulation.faults import HEALTHY, ROUGH, Faults
+from tests.simulation.providers import Board, Phone, Provider
+from tests.simulation.scheduler import Scheduler, Task
+from tests.simulation.store import Documents, FaultyStore
+
+T = TypeVar("T")
+
+MIDNIGHT = datetime(2026, 1, 31, tzinfo=UTC)
+INSTANCES = 3
+SKEW_SECONDS = 1.0
+"""A clock is off by up to this either way, so two of them by up to 2 s."""
+STORE_DEAD_SECONDS = 90.0
+SENDER_TRIES = 8
+PATIENCE_SECONDS = 60.0
+"""Cloud Run ends a request then (deploy.sh)."""
+HEALTHY_DAYS = 6
+FREE = ("slack", "discord", "email")
+TOKEN = "token-of-the-simulator"
+
+
+class Silent:
+    """A log nobody reads: the trace says what happened."""
+
+    def write(self, severity: Severity, message: str, **fields: object) -> None:
+        """Nothing."""
+
+
+class Request:
+    """One request to an instance, with its own draws: they stay the same when other requests are taken away."""
+
+    def __init__(self, random: Random, dies_at: int, store_dies_at: int) -> None:
+        self.random = random
+        self.dies_at = dies_at
+        """At which touch of the outside its instance dies; 0: never."""
+        self.store_dies_at = store_dies_at
+        """At which touch the instance's channel to the store goes dead; 0: never."""
+        self.touches = 0
+        self.store_was_down = False
+        self.claims: set[str] = set()
+        """The claim ids made for it."""
+        self.tried: set[tuple[str, int, str]] = set()
+        """What it handed to a channel: incident, generation, delivery."""
+
+
+class Instance:
+    """One process: the real app on a clock, a store and channels of the simulator. Dies with all its memory."""
+
+    def __init__(self, world: World, name: str) -> None:
+        self.name = name
+        self.alive = True
+        self.store_dead_until = 0.0
+        self.clients: set[Task] = set()
+        self._world = world
+        draws = Random(f"{world.day.seed} {name}")
+        self._ahead = draws.uniform(-SKEW_SECONDS, SKEW_SECONDS)
+        self._booted = draws.uniform(0, 1_000)
+        self._claims = 0
+        self.app = self._build()
+
+    def _build(self) -> App:
+        world = self._world
+        outside = Outside(
+            store=FaultyStore(world.documents, self),
+            channels={name: Board(name, world.provider, self, self.name) for name in FREE}
+            | {"sms": (phone := Phone(world.provider, self, self.name))},
+            texts=phone,
+            clock=self,
+            ids=self,
+            log=Silent(),
+            all_at_once=world.scheduler.all_at_once,
+        )
+        app = build(world.settings, world.policy, outside)
+        # What is sent without the store goes the same ways, and is told apart by who sent it.
+        unstored = {name: Board(name, world.provider, self, self.name, stored=False) for name in FREE} | {
+            "sms": Phone(world.provider, self, self.name, stored=False)
+        }
+        app.relay._degraded._sender = Sender(
+            channels=unstored, texts=phone, clock=self, log=Silent(), all_at_once=world.scheduler.all_at_once
+        )
+        return app
+
+    # Clock and Ids
+
+    def now(self) -> datetime:
+        return MIDNIGHT + timedelta(seconds=self._world.scheduler.now + self._ahead)
+
+    def monotonic(self) -> float:
+        return self._world.scheduler.now + self._booted
+
+    def sleep(self, seconds: float) -> None:
+        self.touch("sleep", seconds)
+
+    def claim(self) -> str:
+        self._claims += 1
+        claim_id = f"{self.name}-{self._claims}"
+        self._request.claims.add(claim_id)
+        return claim_id
+
+    def fraction(self) -> float:
+        return self.random.random()
+
+    # The line to the outside
+
+    @property
+    def random(self) -> Random:
+        return self._request.random
+
+    @property
+    def _request(self) -> Request:
+        request = self._world.scheduler.current().request
+        assert isinstance(request, Request)
+        return request
+
+    def store_is_down(self) -> StoreDown:
+        self._request.store_was_down = True
+        return StoreDown("no answer in time")
+
+    def tried(self, message: Message) -> None:
+        self._request.tried.add((message.incident, message.generation, message.delivery))
+
+    def draw(self, kind: str) -> str:
+        faults = self._world.faults
+        fault = faults.draw(self.random, getattr(faults.rates, kind))
+        if fault:
+            self._world.trace(self.name, f"fault: {fault}")
+        return fault
+
+    def touch(self, what: str, seconds: float) -> None:
+        world, request = self._world, self._request
+        request.touches += 1
+        if request.touches == request.dies_at:
+            world.crash(self, what)
+        if request.touches == request.store_dies_at:
+            world.faults.hit("channel to the store dead for 90 s")
+            world.trace(self.name, "fault: its channel to the store is dead for 90 s")
+            self.store_dead_until = self.monotonic() + STORE_DEAD_SECONDS
+        world.scheduler.pause(seconds)
+
+    # What the HTTP side would do
+
+    def take(self, alert: Alert) -> Taken:
+        started = self.monotonic()
+        deadlines = Deadlines.of_request(started, started)
+        (taken,) = self.app.relay.take_all([alert], deadlines)
+        if not taken.error:
+            self.app.tick.catch_up(taken.last_tick, deadlines.record_by)
+        return taken
+
+    def tick(self) -> bool:
+        self.app.tick.run(self.monotonic())
+        return True
+
+    def acknowledge(self, key: str, generation: int) -> Taken:
+        started = self.monotonic()
+        return self.app.relay.acknowledge(key, generation, "Ana", Deadlines.of_request(started, started))
+
+
+@cache
+def _settings(phones: int) -> Settings:
+    numbers = ",".join(f"+1555555010{number}" for number in range(phones))
+    twilio = {"TWILIO_ACCOUNT_SID": "AC" + "0" * 32, "TWILIO_AUTH_TOKEN": "none", "TWILIO_FROM": "+15005550006"}
+    urls = {"PUBLIC_URL": "https://pager.example.com", "WEBHOOK_TOKEN": TOKEN}
+    return read_settings({**twilio, **urls, "ONCALL_PHONE": numbers, "STATE": "firestore"})
+
+
+@cache
+def _policy(max_per_hour: int, reserved: int) -> Policy:
+    policy = read_policy()
+    sms = msgspec.structs.replace(policy.sms, max_per_hour=max_per_hour, reserved=reserved)
+    return msgspec.structs.replace(policy, sms=sms)
+
+
+class World:
+    """Runs one day, then providers that are healthy and ticks that come, until nothing is owed any more."""
+
+    def __init__(self, day: Day, hits: Counter[str] | None = None, lines: list[str] | None = None) -> None:
+        """`lines`: where the trace goes; None: nobody reads it."""
+        self.day = day
+        self.scheduler = Scheduler()
+        self.documents = Documents()
+        self.settings = _settings(day.phones)
+        self.policy = _policy(day.max_per_hour, day.reserved)
+        self.faults = Faults(ROUGH, Counter() if hits is None else hits)
+        random = Random(f"{day.seed} world")
+        ahead = timedelta(seconds=random.uniform(-SKEW_SECONDS, SKEW_SECONDS))
+        self.provider = Provider(
+            lambda: self.scheduler.now, lambda at: MIDNIGHT + timedelta(seconds=at) + ahead, Random(f"{day.seed} list")
+        )
+        self._lines = lines
+        self._births = 0
+        self._random = random
+        self._asked = 0
+        self.checks = Checks(self)
+        self.documents.watch = self._committed
+        self.documents.last_tick = self._last_tick
+        self._ticks = [one for one in day.happenings if isinstance(one, Tick)]
+        self._ticker: Task | None = None
+        self.instances = [self._born() for _ in range(INSTANCES)]
+
+    def run(self) -> list[str]:
+        """Run it all; what was wrong."""
+        for number, happening in enumerate(self.day.happenings):
+            self.scheduler.spawn(lambda number=number, one=happening: self._happen(number, one), at=happening.at)  # type: ignore[misc]
+        self._ticker = self.scheduler.spawn(self._keep_ticking)
+        self.scheduler.run(DAY)
+        self.faults.rates = HEALTHY
+        self.provider.out_until.clear()
+        self.provider.empty_until = 0.0
+        self.trace("world", "from here on everything is healthy")
+        self.scheduler.run(DAY * (1 + HEALTHY_DAYS))
+        return self.checks.verdict()
+
+    @property
+    def now(self) -> datetime:
+        """By a clock that is right."""
+        return MIDNIGHT + timedelta(seconds=self.scheduler.now)
+
+    @property
+    def traces(self) -> bool:
+        """Whether anybody reads the trace."""
+        return self._lines is not None
+
+    def trace(self, who: str, what: str) -> None:
+        if self._lines is not None:
+            self._lines.append(f"{clock(self.scheduler.now)} {who:9} {what}")
+
+    def crash(self, instance: Instance, where: str) -> None:
+        """The instance dies, with everything in it; the running task is one of its own."""
+        self.faults.hit("crash")
+        self.trace(instance.name, f"fault: killed at: {where}")
+        instance.alive = False
+        self.instances[self.instances.index(instance)] = self._born()
+        self.scheduler.kill(instance)
+        for client in instance.clients:
+            self.scheduler.wake(client)
+        raise GreenletExit
+
+    def _born(self) -> Instance:
+        self._births += 1
+        return Instance(self, f"inst{self._births}")
+
+    def _happen(self, number: int, happening: Post | Answer | Tick | Outage) -> None:
+        self.trace("world", str(happening))
+        match happening:
+            case Post():
+                self._post(number, happening)
+            case Answer():
+                self._answer(number, happening)
+            case Outage(what="empty"):
+                self.provider.empty_until = happening.until
+            case Outage(what="store"):
+                for instance in self.instances:
+                    instance.store_dead_until = instance.monotonic() + happening.until - happening.at
+            case Outage():
+                self.provider.out_until[happening.what] = happening.until
+            case Tick():
+                pass  # _keep_ticking looks at the day
+        if isinstance(happening, Outage):
+            self.faults.hit(f"outage of {happening.what}")
+
+    def _post(self, number: int, post: Post) -> None:
+        alert = _alert(post)
+        for again in range(SENDER_TRIES):
+            taken = self._ask(f"{number} {again}", lambda instance: instance.take(alert))
+            if taken is not None and taken.error is None:
+                self.trace("world", f"200: {post}")
+                self.checks.answered(post, alert, taken)
+                return
+            self.trace("world", f"{'no answer' if taken is None else '503'}: {post}")
+            self.scheduler.pause(Random(f"{self.day.seed} {number} {again} wait").uniform(5, 20))
+
+    def _answer(self, number: int, answer: Answer) -> None:
+        key = key_of(_alert(Post(at=0, incident=answer.incident)), "")
+        links = [
+            one.message for one in self.provider.taken if one.message.incident == key and one.message.acknowledge_url
+        ]
+        if not links:
+            return
+        generation = links[-1].generation
+        for again in range(SENDER_TRIES):
+            taken = self._ask(f"{number} {again}", lambda instance: instance.acknowledge(key, generation))
+            if taken is not None:
+                return
+            self.scheduler.pause(5)
+
+    def _committed(self, before: Incident | None, after: Incident) -> None:
+        self.checks.committed(before, after)
+        if self._ticker is not None and after.next_due != (before.next_due if before else None):
+            self.scheduler.wake(self._ticker)
+
+    def _last_tick(self) -> datetime:
+        """The last minute at which the tick came, whether it found anything or not."""
+        minute = self.scheduler.now // 60 * 60
+        for one in self._ticks:
+            if one.how == "missing" and one.at <= minute < one.until:
+                minute = one.at // 60 * 60
+        return MIDNIGHT + timedelta(seconds=minute)
+
+    def _keep_ticking(self) -> None:
+        """Tick each minute in which something is due; in the others it would find nothing: they are passed over."""
+        ticked = 0
+        while True:
+            minute = max(ticked + 1, self._due_minute())
+            self.scheduler.wait_until(minute * 60.0)
+            if self.scheduler.now < minute * 60.0:
+                continue  # something changed: it may be due earlier
+            ticked = minute
+            how = self._how_the_tick_comes()
+            if how == "missing":
+                continue
+            for twin in range(2 if how == "doubled" else 1):
+                late = self._random.uniform(0, 50) if how == "late" else 0.0
+                name = f"tick {minute} {twin}"
+                self.scheduler.spawn(lambda name=name: self._ask(name, Instance.tick), at=self.scheduler.now + late)  # type: ignore[misc]
+
+    def _how_the_tick_comes(self) -> str:
+        now = self.scheduler.now
+        for one in self._ticks:
+            if one.at <= now < one.until:
+                self.faults.hit(f"tick {one.how}")
+                return one.how
+        return ""
+
+    def _due_minute(self) -> int:
+        """The first minute, this one or later, in which something is due as things stand."""
+        incidents = [incident for incident, _ in self.documents.incidents.values()]
+        moments = [incident.next_due for incident in incidents if incident.next_due]
+        waiting = [incident for incident in incidents if incident.waiting_since]
+        if waiting:
+            now = self.now
+            if pages_with_room(waiting, self.documents.ledger, self.policy, now):
+                moments.append(now)
+            ends = (slot.counts_until for slot in self.documents.ledger.slots.values())
+            moments += [end for end in ends if end > now]
+        earliest = min(moments, default=MIDNIGHT + timedelta(days=2 + HEALTHY_DAYS))
+        return max(int(-(-(earliest - MIDNIGHT).total_seconds() // 60)), int(self.scheduler.now // 60))
+
+    def _ask(self, name: str, work: Callable[[Instance], T]) -> T | None:
+        """What an instance answers; None when it dies first, or takes too long."""
+        random = Random(f"{self.day.seed} {name}")
+        instance = random.choice(self.instances)
+        rates = self.faults.rates.request
+        dies_at = random.randint(1, 14) if random.random() < rates.get("crash", 0) else 0
+        goes_dead = random.random() < rates.get("channel to the store dead for 90 s", 0)
+        request = Request(random, dies_at, random.randint(1, 6) if goes_dead else 0)
+        client = self.scheduler.current()
+        answers: list[T] = []
+
+        def serve() -> None:
+            try:
+                answers.append(work(instance))
+                if not request.store_was_down:
+                    self.checks.done(request.claims, request.tried)
+            except Exception as error:  # noqa: BLE001 - a mistake of ours is what we look for
+                if not self.checks.expected(error):
+                    self.checks.wrong(f"our own mistake: {traceback.format_exc(limit=-3)}")
+            if client in instance.clients:
+                self.scheduler.wake(client)
+
+        instance.clients.add(client)
+        self.scheduler.spawn(serve, group=instance, request=request)
+        self.scheduler.wait_until(self.scheduler.now + PATIENCE_SECONDS)
+        instance.clients.discard(client)
+        return answers[0] if answers else None
+
+
+def _alert(post: Post) -> Alert:
+    started_at = None
+    if post.started_ago is not None:
+        started_at = MIDNIGHT + timedelta(seconds=int(post.begun - post.started_ago))
+    return Alert(
+        source="simulator",
+        incident_id=post.incident,
+        closed=post.closed,
+        severity=post.severity,
+        title=f"{post.incident} is down",
+        started_at=started_at,
+        one_off=post.one_off,
+    )
