@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -13,15 +14,17 @@ from notifier.core.alert import Alert
 from notifier.core.beginning import key_of
 from notifier.core.events import Alerted
 from notifier.core.incident import DeliveryState, Incident
-from notifier.core.message import Message
 from notifier.core.outcome import Outcome, Result
 from notifier.ports import StoreDown, StoreRefused
+from notifier.sending import at_once
 from notifier.stores.documents import to_fields
 from notifier.stores.sqlite import SqliteStore
 from notifier.tick import Done
 from tests.builders import NOON, a_claim, an_alert, decide, known
 from tests.instances import Instance, VirtualClock
 from tests.stores.places import SqlitePlace
+
+T = TypeVar("T")
 
 
 @pytest.fixture
@@ -94,22 +97,18 @@ def test_what_it_did_is_counted_by_how_it_ended(instance: Instance) -> None:
 
 def test_eight_are_taken_at_a_time_and_not_more(instance: Instance) -> None:
     eight = threading.Barrier(8, timeout=20)
-    lock = threading.Lock()
-    at_once: list[int] = [0, 0]
-
-    def wait_for_the_others(_: Message) -> None:
-        with lock:
-            at_once[0] += 1
-            at_once[1] = max(at_once)
-        eight.wait()
-        with lock:
-            at_once[0] -= 1
-
     for number in range(24):
         owe(instance, an_alert("info", f"{number}"))
-    instance.channels["slack"].on_send = wait_for_the_others
+    instance.channels["slack"].on_send = lambda _: eight.wait() and None
+    begun: list[int] = []
+
+    def all_at_once(tasks: Sequence[Callable[[], T]], seconds: float) -> list[T | None]:
+        begun.append(len(tasks))
+        return at_once(tasks, seconds)
+
+    instance.tick._all_at_once = all_at_once
     assert tick(instance).incidents == 24
-    assert at_once[1] == 8
+    assert begun == [8]
 
 
 def test_five_hundred_due_incidents_are_told_once_each(file: Path, instance: Instance) -> None:
@@ -322,6 +321,7 @@ class TestTrouble:
         instance.store.before = refuse
         done = tick(instance)
         assert (done.incidents, done.failed) == (2, 1)
+        assert "ticked" not in instance.store.calls
         assert "an incident that is due was not taken: our own mistake" in instance.log.text
         assert tick(instance).incidents == 1
 

@@ -49,7 +49,7 @@ class Ledger(msgspec.Struct, frozen=True):
         return self.down_at is not None and now < Slot(self.down_at).counts_until
 
     def with_outage(self, down_at: datetime, texts: dict[str, datetime], now: datetime) -> Ledger:
-        """What one instance saw and sent while the store was down (`texts`: when, by slot); the same if all is known."""
+        """What one instance saw and sent while the store was down (`texts`: when, by slot); the same if it is known."""
         new = {name: Slot(at) for name, at in texts.items() if name not in self.slots and now < Slot(at).counts_until}
         # Within a minute of what is known nothing new is learnt, and nobody has to write.
         known = self.down_at is not None and down_at < self.down_at + timedelta(minutes=1)
@@ -90,7 +90,7 @@ class Ledger(msgspec.Struct, frozen=True):
         The same ledger when there is none such.
         """
         missing = {
-            f"{_LISTED}/{text.id}": Slot(text.created_at)
+            listed_slot(text.id): Slot(text.created_at)
             for text, name in self._matched(texts, phone)
             if name is None and text.may_be_ours and now < Slot(text.created_at).counts_until
         }
@@ -120,6 +120,11 @@ UNSTORED = "unstored"
 _LISTED = "listed"
 
 
+def listed_slot(text_id: str) -> str:
+    """The ledger's name of a text of which the provider's own id is known: the same for whoever sent or sees it."""
+    return f"{_LISTED}/{text_id}"
+
+
 def slot_owner(name: str) -> tuple[str, int] | None:
     """Key and generation of the incident whose text the slot `name` stands for; None where only the text is known."""
     key, _, rest = name.partition("/")
@@ -129,7 +134,7 @@ def slot_owner(name: str) -> tuple[str, int] | None:
 def _stands_for(name: str, slot: Slot, text: Text, phone: int) -> bool:
     owner = slot_owner(name)
     if owner is None:
-        return name == f"{_LISTED}/{text.id}"
+        return name == listed_slot(text.id)
     # The name ends in the delivery's `sms/PHONE/WALK`.
     if name.rsplit("/", 2)[-2] != str(phone):
         return False

@@ -28,9 +28,6 @@ LOOK_AGAIN = timedelta(seconds=10)
 """After a list that could not be read."""
 LOOK_AT_MOST = timedelta(minutes=5)
 """The key may lack the right to read the list: then nobody will ever know."""
-TRIED_FOR = timedelta(days=7)
-"""How long a sender tries again what could not be stored: Pub/Sub keeps a message for 7 days if not told otherwise
-(https://cloud.google.com/pubsub/docs/subscription-properties#message_retention_duration)."""
 
 
 def listed_since(incident: Incident, key: str, now: datetime) -> datetime:

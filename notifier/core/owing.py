@@ -226,7 +226,7 @@ def _may_page(draft: Draft, key: str) -> bool:
 
 
 def _is_to_look_first(draft: Draft, delivery: Delivery) -> bool:
-    """Whether the provider's list may know of texts that the ledger does not: of this page, or of others in the hour."""
+    """Whether the provider's list may know texts that the ledger does not: of this page, or of others in the hour."""
     looked = delivery.looked_at is not None and draft.now - delivery.looked_at < LOOKED
     return not looked and not delivery.attempts and (delivery.look_first or draft.ledger.was_down(draft.now))
 

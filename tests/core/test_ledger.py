@@ -6,7 +6,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from notifier.core.incident import ref_of
 from notifier.core.ledger import CLOCK_SKEW, WINDOW, Ledger
+from notifier.core.listing import Text
 from tests.builders import NOON
 
 
@@ -49,3 +51,66 @@ def test_the_same_delivery_holds_one_slot() -> None:
 def test_giving_back_what_is_not_held_does_no_harm() -> None:
     ledger = ledger_of(NOON)
     assert ledger.without_slot("key/1/other") == ledger
+
+
+TEXTED = {"key/1/unstored/sms/0/1": NOON}
+
+
+class TestOutage:
+    """What every instance must know once the store is back."""
+
+    def test_a_text_that_was_sent_without_the_store_takes_a_slot(self) -> None:
+        ledger = Ledger().with_outage(NOON, TEXTED, NOON)
+        assert (ledger.taken(NOON), ledger.down_at) == (1, NOON)
+
+    def test_it_is_entered_once(self) -> None:
+        ledger = Ledger().with_outage(NOON, TEXTED, NOON)
+        assert ledger.with_outage(NOON, TEXTED, NOON) is ledger
+
+    def test_within_a_minute_nothing_new_is_learnt(self) -> None:
+        ledger = Ledger(down_at=NOON)
+        assert ledger.with_outage(NOON + timedelta(seconds=59), {}, NOON) is ledger
+        assert ledger.with_outage(NOON - timedelta(hours=1), {}, NOON) is ledger
+        later = NOON + timedelta(minutes=1)
+        assert ledger.with_outage(later, {}, later).down_at == later
+
+    def test_an_older_outage_covers_no_younger_one(self) -> None:
+        ledger = Ledger(down_at=NOON).with_outage(NOON - timedelta(minutes=5), TEXTED, NOON)
+        assert (ledger.taken(NOON), ledger.down_at) == (1, NOON)
+
+    def test_what_counts_no_longer_is_not_entered(self) -> None:
+        late = NOON + WINDOW + CLOCK_SKEW
+        assert Ledger(down_at=NOON).with_outage(NOON, TEXTED, late).slots == {}
+
+    def test_it_was_down_for_as_long_as_a_text_of_then_counts(self) -> None:
+        ledger = Ledger(down_at=NOON)
+        end = NOON + WINDOW + CLOCK_SKEW
+        assert ledger.was_down(end - timedelta(microseconds=1))
+        assert not ledger.was_down(end)
+        assert not Ledger().was_down(NOON)
+
+
+class TestUnclaimed:
+    """Which of the listed texts were sent without the store."""
+
+    def a_text(self, generation: int = 1) -> Text:
+        return Text(id="SM1", created_at=NOON, body=f"CRITICAL: db #{ref_of('key', generation)}")
+
+    @pytest.mark.parametrize(
+        ("slot", "count"),
+        [
+            ("key/1/opened/sms/0/1", 0),
+            ("key/1/unstored/sms/0/1", 1),
+            ("listed/SM1", 1),
+            ("key/2/opened/sms/0/1", 1),
+            ("key/1/opened/sms/1/1", 1),
+            ("web/1/opened/sms/0/1", 1),
+        ],
+    )
+    def test_each_for_which_no_slot_was_claimed(self, slot: str, count: int) -> None:
+        ledger = Ledger().with_slot(slot, NOON, NOON)
+        assert len(ledger.unclaimed([self.a_text()], 0)) == count
+
+    def test_a_slot_stands_for_one_text(self) -> None:
+        ledger = Ledger().with_slot("key/1/opened/sms/0/1", NOON, NOON)
+        assert len(ledger.unclaimed([self.a_text(), self.a_text()], 0)) == 1

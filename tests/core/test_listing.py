@@ -49,6 +49,6 @@ def test_the_ref_of_every_text_we_write_is_found_in_it(title: str) -> None:
     assert not text.refs.isdisjoint(refs_of(incident.key, 1))
 
 
-def test_a_later_generation_is_also_known_by_the_ref_of_the_first() -> None:
-    """Without the store nobody can tell which one it is."""
-    assert refs_of("key", 3) == {ref_of("key", number, length) for number in (1, 3) for length in (4, 5, 6)}
+def test_each_generation_has_refs_of_its_own() -> None:
+    assert refs_of("key", 3) == {ref_of("key", 3, length) for length in (4, 5, 6)}
+    assert refs_of("key", 3).isdisjoint(refs_of("key", 1))

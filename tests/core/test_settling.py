@@ -239,13 +239,24 @@ def test_the_provider_id_is_kept_whatever_the_end() -> None:
 
 def test_history_is_bounded_and_keeps_how_it_began() -> None:
     decision = opened(an_alert("info"))
-    for _ in range(80):
-        event = settle(decision, {"opened/slack": Outcome(Result.RETRY, "x" * 1_000)}, second_try=True)
+    for number in range(80):
+        event = settle(decision, {"opened/slack": Outcome(Result.RETRY, f"{number} " * 300)}, second_try=True)
         decision = decide(event, decision.incident)
     history = known(decision).history
     assert len(history) == 50
     assert history[0].text.startswith("opened as info")
     assert all(len(entry.text) <= 300 for entry in history)
+
+
+def test_the_same_trouble_again_is_in_the_log_and_once_in_the_history() -> None:
+    """Else hours of it would push out of the history what else happened."""
+    first = opened(an_alert("info"))
+    busy = decide(settle(first, {"opened/slack": Outcome(Result.RETRY, "busy")}, second_try=True), first.incident)
+    again = decide(settle(busy, {"opened/slack": Outcome(Result.RETRY, "busy")}), busy.incident)
+    assert known(again).history == known(busy).history
+    assert again.notes[0].text.startswith("slack not told: busy; again at ")
+    other = decide(settle(busy, {"opened/slack": Outcome(Result.RETRY, "down")}), busy.incident)
+    assert len(known(other).history) == len(known(busy).history) + 1
 
 
 def test_a_repeat_after_a_failed_send_does_not_send_again() -> None:
