@@ -15,7 +15,7 @@ import msgspec
 from notifier.core.alert import Alert, Severity
 from notifier.core.events import Claim
 from notifier.core.incident import Incident
-from notifier.core.ledger import CLOCK_SKEW, UNSTORED, WINDOW, Ledger
+from notifier.core.ledger import CLOCK_SKEW, UNSTORED, WINDOW, Ledger, listed_slot
 from notifier.core.outcome import Outcome, Result
 from notifier.core.policy import Policy
 from notifier.core.unstored import WORDS, free_messages, page, told_of, why_not_to_text
@@ -132,9 +132,14 @@ class Degraded:
             message = page(incident, self._policy, phone)
             if message is None or self._clock.monotonic() >= send_by:
                 break
+            texted = Texted(_slot(incident, phone), self._clock.now())
             with self._lock:
-                self._texted[incident.ref] = Texted(_slot(incident, phone), self._clock.now())
+                self._texted[incident.ref] = texted
             outcome = self._sender.send_one("sms", message, send_by)
+            if outcome.provider_id:
+                # Another instance may enter it from the list, before this one does: it must not count twice.
+                with self._lock:
+                    self._texted[incident.ref] = Texted(listed_slot(outcome.provider_id), texted.at)
             self._note(incident, f"phone {phone + 1}: {outcome.result.value} {outcome.detail}".rstrip())
             if outcome.result is not Result.REJECTED:
                 break

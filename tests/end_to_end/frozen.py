@@ -51,13 +51,16 @@ class Pagers:
         self.providers = taken
         self._bodies: dict[str, dict[str, Any]] = {}
 
+    def post(self, incident_id: str, number: int) -> int:
+        """Post the alert to one of them; its answer."""
+        return self.functions[number].post(self._body(incident_id)).status_code
+
     def post_to_each(self, incident_id: str, apart: float = 0) -> list[int]:
         """Post the alert to all of them, each so many seconds after the one before; their answers."""
-        body = self._body(incident_id)
 
         def post(number: int) -> int:
             time.sleep(apart * number)
-            return self.functions[number].post(body).status_code
+            return self.post(incident_id, number)
 
         with ThreadPoolExecutor(PROCESSES) as pool:
             return list(pool.map(post, range(PROCESSES)))

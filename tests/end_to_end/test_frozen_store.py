@@ -36,6 +36,8 @@ def test_a_frozen_store_wakes_somebody_once_and_never_makes_more_texts_than_the_
         assert outage.woken_after < 10
         # At the very same moment nobody can tell: normally one, and at most one of each process.
         assert 1 <= ours.outage("0.B", rounds=1, every=0).texts <= PROCESSES
+        # Of this one's text only the last process knows, until the others see it in Twilio's list.
+        assert ours.post("0.C", PROCESSES - 1) == 503
     for number in range(PROCESSES):
         assert ours.post_until_stored("0.A", number)["opened/sms/0/1"] == "sent"
     assert len(ours.providers.texts_of(ref("0.A"))) == 1
