@@ -10,7 +10,7 @@ from typing import NoReturn
 import click
 import yaml
 
-from notifier.core.alert import WORD_CHARACTERS, cut, printable
+from notifier.core.answering import answerer
 from notifier.core.incident import Incident, IncidentState
 from notifier.core.policy import PolicyError
 from notifier.core.policy_page import policy_page
@@ -158,8 +158,8 @@ def _answerer(by: str) -> str:
     try:
         name = by.strip() or getpass.getuser()
     except (ImportError, KeyError, OSError):  # as in a container without users
-        name = "somebody"
-    return f"{cut(' '.join(printable(name).split()), WORD_CHARACTERS)}, on the command line"
+        name = ""
+    return answerer(name, "on the command line")
 
 
 def _acknowledge(app: App, incident: Incident, by: str) -> bool:

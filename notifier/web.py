@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import traceback
 from collections.abc import Callable
 from http import HTTPStatus
@@ -162,7 +161,7 @@ class Web:
         return _page(HTTPStatus.OK, page)
 
     def _answered_by(self, name: str, link: Link, deadlines: Deadlines) -> Incident | None:
-        by = answerer(name, link.channel)
+        by = answerer(name, f"by the link in {_CHANNEL_NAMES[link.channel]}")
         return self._relay.acknowledge(link.key, link.generation, by, deadlines).incident
 
     def _answer_alerts(self, reading: Reading, taken: list[Taken]) -> Response:
@@ -210,13 +209,16 @@ def _credential(request: Request) -> str | None:
     return (credential.token or credential.password) if credential else None
 
 
+_CHANNEL_NAMES = {"slack": "Slack", "discord": "Discord", "email": "email"}
+
+
 def _name(form: bytes) -> str:
-    """What stands in the field of the acknowledge page; a name turns no text around it from right to left."""
+    """What stands in the field of the acknowledge page."""
     try:
         fields = parse_qs(form.decode("utf-8", "replace"), max_num_fields=10)
     except ValueError:  # more fields than the page has
         return ""
-    return re.sub("[\u200e\u200f\u202a-\u202e\u2066-\u2069]", "", fields.get("name", [""])[0])
+    return fields.get("name", [""])[0]
 
 
 def _page(status: int, page: str, headers: dict[str, str] | None = None) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 from notifier.core.alert import WORD_CHARACTERS, Severity, cut, printable
@@ -13,6 +14,8 @@ from notifier.core.moments import EXPIRES
 from notifier.core.owing import cancel_unwanted_claims, claim_due, owe, owe_answer
 from notifier.core.policy import Policy
 from notifier.core.wording import clock_time, duration
+
+_DIRECTIONS = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 def closed(state: State, event: Alerted, policy: Policy, now: datetime, claim: Claim) -> Decision:
@@ -57,11 +60,11 @@ def acknowledged(state: State, event: Acknowledged, policy: Policy, now: datetim
     return draft.decision()
 
 
-def answerer(name: str, channel: str) -> str:
-    """Who answered, in words for the others; `name` as somebody wrote it, `channel` where the link stood."""
-    name = cut(" ".join(printable(name).split()), WORD_CHARACTERS)
-    where = channel if channel == "email" else channel.capitalize()
-    return f"{name}, by the link in {where}" if name else f"somebody, by the link in {where}"
+def answerer(name: str, how: str) -> str:
+    """Who answered, for the others to read: "Ana, by the link in Slack". `name`: as somebody wrote it, or empty."""
+    # Marks that turn the direction of text would turn the words around the name.
+    name = " ".join(_DIRECTIONS.sub("", printable(name)).split())
+    return f"{cut(name, WORD_CHARACTERS) or 'somebody'}, {how}"
 
 
 def expire(draft: Draft) -> None:

@@ -48,6 +48,8 @@ def main(*, seeds: int, first: int, seed: int | None, jobs: int | None, plant: s
         for part in runs.run_many(range(first, first + seeds), jobs):
             report.add(part)
             bar.update(part.seeds)
+            if not sys.stderr.isatty() and report.seeds * 20 // seeds > (report.seeds - part.seeds) * 20 // seeds:
+                click.echo(f"{report.seeds:,} of {seeds:,} days, {len(report.failures)} wrong", err=True)
     _print("what happened", report.numbers)
     _print("how often each fault was hit", report.hits)
     click.echo(f"{report.seeds} days in {time.monotonic() - began:.0f} s, {len(report.failures)} with something wrong")
