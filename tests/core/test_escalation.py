@@ -297,6 +297,19 @@ class TestGivingUp:
     def test_a_moment_before_it_is_tried_once_more(self) -> None:
         assert "opened/slack" in tick(self.busy(hours=5.9), after(hours=5.99)).send
 
+    def test_what_is_to_wait_for_longer_is_left_to_its_time(self) -> None:
+        """Its provider asked for a long pause, and something else is due meanwhile."""
+        later = tick(self.busy(hours=6.5), after(hours=6.1))
+        assert states(later)["opened/slack"] == "pending"
+        assert states(tick(later, after(hours=6.5)))["opened/slack"] == "failed"
+
+    def test_what_nobody_needs_any_more_is_not_given_up_but_dropped(self) -> None:
+        climbing = tick(recorded(opened(an_alert("warning"))), after(minutes=10))
+        answered = recorded(acknowledge(climbing, after(minutes=10)), now=after(minutes=10))
+        later = tick(answered, after(hours=7))
+        assert states(later)["escalated/email"] == "unknown"
+        assert not any(key.startswith("notice/") for key in known(later).deliveries)
+
     def test_a_record_so_late_gives_up_at_once(self) -> None:
         trying = tick(self.busy(hours=5.9), after(hours=5.9))
         later = only(trying, after(hours=6), slack=Outcome(Result.RETRY, "busy"))
@@ -415,8 +428,7 @@ class TestWaitingPages:
     def test_it_goes_on_waiting_while_there_is_none_and_nothing_is_said_again(self) -> None:
         waiting = capped()
         still = tick(waiting, after(minutes=30), ledger=full(5, after(minutes=30)))
-        assert still.send == ()
-        assert known(still).waiting_since == NOON
+        assert (still.send, still.incident, still.notes) == ((), waiting.incident, ())
 
     def test_capped_again_after_all_it_is_not_said_twice(self) -> None:
         """Two ticks find the same room; one of them is second."""

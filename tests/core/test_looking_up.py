@@ -279,6 +279,17 @@ class TestOld:
         judged = listed(lost(), a_text(lost()), now=after(seconds=30), **changes)
         assert judged.incident == ticked.incident
 
+    def test_is_ignored_where_it_is_owed_again_already(self) -> None:
+        """Two instances have looked; the other was first, and had no time left to send."""
+        once = listed(lost(), now=after(seconds=30))
+        page = msgspec.structs.replace(delivery(once, PAGE), state=DeliveryState.PENDING, not_found_at=None)
+        incident = msgspec.structs.replace(known(once), deliveries={**known(once).deliveries, PAGE: page})
+        finding = Finding(delivery=PAGE, generation=1, number=1, asked_at=after(seconds=60), listing=Listing())
+        event = Settled(findings=(finding,), second_try=False)
+        now = after(seconds=60)
+        judged = decide(event, incident, Ledger(), now=now, claim=a_claim(now, "second", send_seconds=-1))
+        assert judged.incident == incident
+
     def test_is_ignored_where_it_is_known_to_be_sent(self) -> None:
         sent = recorded(opened())
         event = Settled(
