@@ -34,6 +34,7 @@ class Line(Protocol):
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):
     """One message a provider took."""
 
+    id: str
     at: float
     """Seconds of virtual time."""
     channel: str
@@ -59,10 +60,12 @@ class Provider:
         self._clock = clock
         self._random = random
 
-    def take(self, channel: str, instance: str, message: Message, *, stored: bool) -> None:
+    def take(self, channel: str, instance: str, message: Message, *, stored: bool) -> str:
+        """Take a message; its id."""
         now = self._now()
         self.taken.append(
             Accepted(
+                id=f"SM{len(self.taken)}",
                 at=now,
                 channel=channel,
                 instance=instance,
@@ -72,6 +75,7 @@ class Provider:
                 listed_empty=now < self.empty_until,
             )
         )
+        return self.taken[-1].id
 
     def is_out(self, what: str) -> bool:
         return self._now() < self.out_until.get(what, 0.0)
@@ -80,8 +84,8 @@ class Provider:
         """As the list shows them now, newest first."""
         texts = [one for one in self.taken if one.channel == "sms" and one.message.phone == phone]
         return tuple(
-            Text(id=f"SM{number}", created_at=made_at, body="" if one.listed_empty else one.message.sms)
-            for number, one in reversed(list(enumerate(texts)))
+            Text(id=one.id, created_at=made_at, body="" if one.listed_empty else one.message.sms)
+            for one in reversed(texts)
             if one.listed_at <= self._now()
             and (made_at := self._clock(one.at).replace(microsecond=0)) >= since - timedelta(seconds=1)
         )
@@ -121,14 +125,14 @@ class Phone:
             return Outcome(Result.UNKNOWN, "no answer")
         # Twilio gives up on a request of its own after some 26 s.
         line.touch("Twilio thinks", line.random.uniform(5, 20) if fault == "taken late" else 0.01)
-        self._provider.take("sms", self._instance, message, stored=self._stored)
+        sid = self._provider.take("sms", self._instance, message, stored=self._stored)
         if fault == "taken, answer lost":
             line.touch("no answer from Twilio", max(deadline - line.monotonic(), 0.0))
             return Outcome(Result.UNKNOWN, "no answer")
         line.touch("Twilio's answer", answer_in)
         if line.monotonic() >= deadline:
             return Outcome(Result.UNKNOWN, "the answer came too late")
-        return Outcome(Result.SENT, provider_id="SM")
+        return Outcome(Result.SENT, provider_id=sid)
 
     def look_up(self, phone: int, since: datetime, deadline: float) -> Listing:
         line = self._line
