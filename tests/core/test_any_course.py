@@ -218,6 +218,9 @@ class Course(RuleBasedStateMachine):
                     free and is_wanted(incident, delivery)
                 ):
                     assert delivery.due_at is not None
+                if delivery.state is DeliveryState.UNKNOWN and is_wanted(incident, delivery):
+                    # Due again, or a text that nobody could look up for so long that nobody will.
+                    assert delivery.due_at is not None or delivery.looked_since is not None
                 if delivery.state in (DeliveryState.SENT, DeliveryState.FAILED, DeliveryState.CANCELLED):
                     assert delivery.due_at is None
 
