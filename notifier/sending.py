@@ -120,8 +120,12 @@ class Sender:
             return Listing(trouble=self._our_mistake("sms", error, ""))
 
     def _our_mistake(self, channel: str, error: Exception, ref: str) -> str:
-        # Its words stay out of the log: they may hold an address or a number.
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        words = f"our own mistake: {type(error).__name__} in {where.name}, line {where.lineno}"
+        words = our_mistake(error)
         self._log.write(Severity.CRITICAL, f"{channel}: {words}", ref=ref)
         return words
+
+
+def our_mistake(error: Exception) -> str:
+    """Where it went wrong. Its own words stay out of the log: they may hold an address or a number."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    return f"our own mistake: {type(error).__name__} in {where.name}, line {where.lineno}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import traceback
 from collections import Counter
 from datetime import datetime, timedelta
 
@@ -16,7 +15,7 @@ from notifier.core.policy import Policy
 from notifier.core.unreadable import unreadable_document
 from notifier.ports import Clock, Found, Log, Store, StoreError
 from notifier.relay import Relay
-from notifier.sending import AtOnce, Deadlines
+from notifier.sending import AtOnce, Deadlines, our_mistake
 
 TICK_SECONDS = 50.0
 """Cloud Run ends the request after 60 s (deploy.sh)."""
@@ -153,10 +152,7 @@ class Tick:
             self._failed(one, done, lock, Severity.ERROR, str(error))
             return
         except Exception as error:  # noqa: BLE001 - our own mistake with one incident must not silence the others
-            # Its words stay out of the log: they may hold an address or a number.
-            where = traceback.extract_tb(error.__traceback__)[-1]
-            words = f"our own mistake: {type(error).__name__} in {where.name}, line {where.lineno}"
-            self._failed(one, done, lock, Severity.CRITICAL, words)
+            self._failed(one, done, lock, Severity.CRITICAL, our_mistake(error))
             return
         with lock:
             done.incidents += 1

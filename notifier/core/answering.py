@@ -11,7 +11,7 @@ from notifier.core.draft import Draft
 from notifier.core.events import Acknowledged, Alerted, Claim, Decision, State, unchanged
 from notifier.core.incident import KEEP_AFTER_END, Incident, IncidentState, Kind
 from notifier.core.moments import EXPIRES
-from notifier.core.owing import cancel_unwanted_claims, claim_due, owe, owe_answer
+from notifier.core.owing import claim_due, landed_before, owe, owe_answer
 from notifier.core.policy import Policy
 from notifier.core.wording import clock_time, duration
 
@@ -46,9 +46,8 @@ def acknowledged(state: State, event: Acknowledged, policy: Policy, now: datetim
     if known is None:
         return unchanged(state, "an acknowledgement of an incident that is gone from the store")
     draft = Draft(known, state.ledger, policy, now, claim)
-    if draft.held():
-        cancel_unwanted_claims(draft)
-        return draft.decision()
+    if landed := landed_before(draft):
+        return landed
     if event.generation != known.generation:
         return unchanged(state, f"an acknowledgement of an earlier incident; #{known.ref} is {known.state.value}")
     if known.state is not IncidentState.OPEN:

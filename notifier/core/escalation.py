@@ -12,11 +12,11 @@ from notifier.core.incident import DeliveryState, Incident, IncidentState, Kind
 from notifier.core.ledger import Ledger
 from notifier.core.moments import GIVE_UP, climbed_to, expires_at, next_page_due
 from notifier.core.owing import (
-    cancel_unwanted_claims,
     claim_due,
     hold_no_more,
     is_first_page,
     is_wanted,
+    landed_before,
     owe_answer,
     owe_next_page,
     owe_route,
@@ -33,9 +33,8 @@ def ticked(state: State, policy: Policy, now: datetime, claim: Claim) -> Decisio
     if known is None:
         return unchanged(state, "the incident is gone from the store; nothing is due of it")
     draft = Draft(known, state.ledger, policy, now, claim)
-    if draft.held():
-        cancel_unwanted_claims(draft)
-        return draft.decision()
+    if landed := landed_before(draft):
+        return landed
     _end_leases(draft)
     _give_up(draft)
     ends = expires_at(draft.incident)

@@ -9,7 +9,7 @@ from notifier.core.beginning import is_redelivery, new_generation, remembered
 from notifier.core.draft import Draft
 from notifier.core.events import Claim, Decision, State, unchanged
 from notifier.core.incident import KEEP_AFTER_END, DeliveryState, Incident, IncidentState, Kind
-from notifier.core.owing import cancel_unwanted_claims, claim_due, owe, owe_route
+from notifier.core.owing import claim_due, landed_before, owe, owe_route
 from notifier.core.policy import Policy
 
 SAME_WORDS = timedelta(minutes=10)
@@ -26,10 +26,8 @@ def opened(state: State, alert: Alert, policy: Policy, now: datetime, claim: Cla
     if known is None:
         return begin(state, alert, policy, now, claim)
     draft = Draft(known, state.ledger, policy, now, claim)
-    if draft.held():
-        # Our own commit landed and only its answer was lost: nothing is sent yet, and it is if it is still wanted.
-        cancel_unwanted_claims(draft)
-        return draft.decision()
+    if landed := landed_before(draft):
+        return landed
     if is_redelivery(known, alert):
         return unchanged(
             state, f"the same message again, of #{known.ref}, which is {known.state.value}; nothing is told"

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from notifier.core.alert import Severity
 from notifier.core.draft import Draft
-from notifier.core.events import Attempt
+from notifier.core.events import Attempt, Decision
 from notifier.core.incident import Delivery, DeliveryState, Incident, IncidentState, Kind
 from notifier.core.message import headline
 from notifier.core.moments import Page, next_page
@@ -121,6 +121,17 @@ def cancel_unwanted(draft: Draft) -> None:
         if owed and not is_wanted(draft.incident, delivery):
             state = DeliveryState.UNKNOWN if unknown and delivery.attempts else DeliveryState.CANCELLED
             draft.update(key, state=state, due_at=None)
+
+
+def landed_before(draft: Draft) -> Decision | None:
+    """What this request holds by a commit that landed though its answer was lost; None when it holds nothing.
+
+    It is sent, as far as somebody's answer has not made it needless in between.
+    """
+    if not draft.held():
+        return None
+    cancel_unwanted_claims(draft)
+    return draft.decision()
 
 
 def cancel_unwanted_claims(draft: Draft, attempts: tuple[Attempt, ...] = ()) -> None:
