@@ -15,7 +15,7 @@ import msgspec
 from notifier.core.alert import Alert, Severity
 from notifier.core.events import Claim
 from notifier.core.incident import Incident
-from notifier.core.ledger import CLOCK_SKEW, UNSTORED, WINDOW, Ledger, listed_slot
+from notifier.core.ledger import ACCEPTED_WITHIN, CLOCK_SKEW, UNSTORED, WINDOW, Ledger, listed_slot
 from notifier.core.outcome import Outcome, Result
 from notifier.core.policy import Policy
 from notifier.core.unstored import WORDS, free_messages, page, told_of, why_not_to_text
@@ -27,8 +27,6 @@ SPREAD_SECONDS = 2.0
 the list, so that most see the first one's text."""
 TEXT_SECONDS = 1.5
 """What looking and texting need of the request's time."""
-ACCEPTED_WITHIN = timedelta(seconds=30)
-"""Twilio gives up on a request of its own after some 26 s."""
 REMEMBERED = timedelta(hours=24)
 """How long an instance remembers what it told; an outage that lasts longer is told of again."""
 

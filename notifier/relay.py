@@ -191,7 +191,7 @@ class Relay:
             self._log.write(Severity.CRITICAL, f"an alert could not be stored: {error}", title=alert.title)
             # What the store refuses is our own mistake, and a text for each repeat of that would help nobody.
             may_text = isinstance(error, StoreDown | DocumentUnreadable)
-            self._degraded.take(key_of(alert, ""), alert, deadlines.send_by, may_text=may_text)
+            self._degraded.take(key_of(alert, self._ids.claim()), alert, deadlines.send_by, may_text=may_text)
             return Taken(None, error)
 
     def _urgency(self, alert: Alert) -> tuple[bool, int]:

@@ -33,6 +33,10 @@ FEW = 3
 """How many due incidents an alert's request does beside its own, when the scheduler has stopped."""
 
 
+_NO_INCIDENT = "0" * 32
+"""A key that no incident has: for the ledger alone."""
+
+
 class Done(msgspec.Struct, kw_only=True):
     """What a tick did."""
 
@@ -69,8 +73,7 @@ class Tick:
         try:
             self._do_all(done, until)
             self._do_waiting(done, until)
-            if not done.failed:
-                self._store.ticked(self._clock.now(), until)
+            self._store.ticked(self._clock.now(), until)
         except StoreError as error:
             self._log.write(Severity.ERROR, f"the tick cannot go on: {error}")
             done.error = error
@@ -110,10 +113,13 @@ class Tick:
         """Page what the cap held back, the longest waiting first, as far as the window has room."""
         if until - self._clock.monotonic() < LEAST_SECONDS:
             return
-        found = [one for one in self._store.waiting(WAITING_AT_MOST, until) if one.incident is not None]
-        if not found:
+        # One at first: while the window is full nobody reads all who wait, every minute.
+        if not self._store.waiting(1, until):
             return
-        ledger = self._store.gather(found[0].key, until).ledger
+        ledger = self._store.gather(_NO_INCIDENT, until).ledger
+        if not ledger.has_room(self._policy.sms.max_per_hour, 0, self._clock.now(), first_page=True):
+            return
+        found = self._store.waiting(WAITING_AT_MOST, until)
         waiting = [one.incident for one in found if one.incident is not None]
         chosen = {one.key for one in pages_with_room(waiting, ledger, self._policy, self._clock.now())}
         self._take([one for one in found if one.key in chosen], done, until)
@@ -153,10 +159,18 @@ class Tick:
             return
         except Exception as error:  # noqa: BLE001 - our own mistake with one incident must not silence the others
             self._failed(one, done, lock, Severity.CRITICAL, our_mistake(error))
+            self._put_off(one.key, deadlines)
             return
         with lock:
             done.incidents += 1
             done.sent.update(attempt.outcome.result.value for attempt in taken.attempts)
+
+    def _put_off(self, key: str, deadlines: Deadlines) -> None:
+        """Let the next searches find others: what fails each time must not stand in front of them."""
+        try:
+            self._store.put_off(key, self._clock.now() + PUT_OFF, deadlines.record_by)
+        except StoreError as error:
+            self._log.write(Severity.ERROR, f"an incident could not be put off: {error}", incident=key)
 
     def _failed(self, one: Found, done: Done, lock: threading.Lock, severity: Severity, why: str) -> None:
         self._log.write(severity, f"an incident that is due was not taken: {why}", incident=one.key)

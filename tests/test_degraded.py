@@ -126,6 +126,11 @@ class TestTelling:
         take(instance, an_alert(closed=True))
         assert set(told(instance).values()) == {0}
 
+    def test_every_test_notification_is_told(self, instance: Instance) -> None:
+        for _ in range(2):
+            take(down(instance), an_alert(incident_id="12345", test=True))
+        assert told(instance) == {"slack": 2, "discord": 2, "email": 2, "sms": 0}
+
     def test_an_unreadable_body_is_told_and_not_texted(self, instance: Instance) -> None:
         take(instance, unreadable_alert("1", "expected JSON"))
         assert told(instance) == {"slack": 1, "discord": 1, "email": 1, "sms": 0}

@@ -8,7 +8,7 @@ from notifier.core.alert import Severity
 from notifier.core.answering import expire
 from notifier.core.draft import Draft
 from notifier.core.events import Claim, Decision, State, unchanged
-from notifier.core.incident import DeliveryState, Incident, IncidentState, Kind
+from notifier.core.incident import DeliveryState, Incident, Kind
 from notifier.core.ledger import Ledger
 from notifier.core.moments import GIVE_UP, climbed_to, expires_at, next_page_due
 from notifier.core.owing import (
@@ -42,8 +42,7 @@ def ticked(state: State, policy: Policy, now: datetime, claim: Claim) -> Decisio
         expire(draft)
     _climb(draft)
     _page_the_next(draft)
-    if draft.incident.state is IncidentState.OPEN:
-        hold_no_more(draft)
+    hold_no_more(draft)
     owe_answer(draft)
     claim_due(draft)
     return draft.decision()
@@ -82,13 +81,12 @@ def _give_up(draft: Draft) -> None:
 
 
 def _climb(draft: Draft) -> None:
-    severity = climbed_to(draft.incident, draft.policy, draft.now)
-    if severity is None:
-        return
+    """Take each step that is due, also one a late tick has missed: the louder route may lack its channels."""
     waited = duration(draft.now - draft.incident.opened_at)
-    draft.change(effective=severity)
-    draft.note(f"nobody has answered for {waited}: now treated as {severity.value}", severity)
-    owe_route(draft, Kind.ESCALATED, severity)
+    for severity in climbed_to(draft.incident, draft.policy, draft.now):
+        draft.change(effective=severity)
+        draft.note(f"nobody has answered for {waited}: now treated as {severity.value}", severity)
+        owe_route(draft, Kind.ESCALATED, severity)
 
 
 def _page_the_next(draft: Draft) -> None:

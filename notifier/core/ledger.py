@@ -18,6 +18,8 @@ CLOCK_SKEW = timedelta(seconds=10)
 """How far the clocks of two instances, or ours and Twilio's, may be apart."""
 
 
+ACCEPTED_WITHIN = timedelta(seconds=30)
+"""After its claim the provider may still make a text of it: Twilio gives up on a request of its own after some 26 s."""
 LONGEST_LEASE = timedelta(minutes=10)
 """The most LEASE_SECONDS may say: a text is made no earlier than this before its slot's `accepted_by`."""
 

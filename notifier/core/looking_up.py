@@ -12,16 +12,14 @@ from notifier.core.alert import Severity
 from notifier.core.draft import Draft
 from notifier.core.events import Finding
 from notifier.core.incident import Delivery, DeliveryState, Incident
-from notifier.core.ledger import CLOCK_SKEW, WINDOW
+from notifier.core.ledger import ACCEPTED_WITHIN, CLOCK_SKEW, WINDOW
 from notifier.core.listing import Text, refs_of
-from notifier.core.owing import is_wanted, slot_name
+from notifier.core.owing import slot_name
 from notifier.core.telling import could_not_page, who
 from notifier.core.wording import duration
 
 SLACK = timedelta(seconds=5)
 """How much earlier than its claim a text may seem to have been made: clocks differ, and Twilio cuts to the second."""
-UNDER_WAY = timedelta(seconds=30)
-"""How long after its claim the provider may still make a text of it."""
 APART = timedelta(seconds=30)
 """Between two lists without it: Twilio gives up on a request of its own after some 26 s, and lists it late."""
 LOOK_AGAIN = timedelta(seconds=10)
@@ -41,7 +39,7 @@ def _made_since(incident: Incident, delivery: Delivery, now: datetime) -> dateti
         return delivery.claimed_at - SLACK
     started_at = (incident.started_at or now - WINDOW) - SLACK
     # What the generation before had still under way is not this one's: better a page too many than one lost.
-    return max(started_at, incident.follows + UNDER_WAY) if incident.follows else started_at
+    return max(started_at, incident.follows + ACCEPTED_WITHIN) if incident.follows else started_at
 
 
 def look_at(draft: Draft, finding: Finding) -> None:
@@ -50,14 +48,15 @@ def look_at(draft: Draft, finding: Finding) -> None:
     delivery = draft.incident.deliveries.get(key)
     if not listing.trouble and delivery is not None:
         draft.ledger = draft.ledger.with_listed(listing.texts, delivery.phone or 0, draft.now)
-    if delivery is None or not _is_about(draft, finding, delivery):
+    if delivery is None or (finding.generation, finding.number) != (draft.incident.generation, delivery.attempts):
         return
     since = _made_since(draft.incident, delivery, draft.now)
     text = _found(draft, delivery, listing.texts, since)
-    if text is not None:
+    if text is not None and delivery.state in _UNSETTLED:
+        # Also where somebody who looked at the same time did not find it: he was too early.
         _found_sent(draft, key, text)
-    elif not is_wanted(draft.incident, delivery):
-        draft.update(key, due_at=None)
+    elif delivery.state is not DeliveryState.UNKNOWN or delivery.due_at is None:
+        return  # settled meanwhile
     elif not delivery.attempts:
         # Never sent from here: that it might have gone out without the store is not worth silence.
         if listing.trouble:
@@ -70,13 +69,7 @@ def look_at(draft: Draft, finding: Finding) -> None:
         _not_found(draft, key, finding.asked_at)
 
 
-def _is_about(draft: Draft, finding: Finding, delivery: Delivery) -> bool:
-    return (
-        finding.generation == draft.incident.generation
-        and finding.number == delivery.attempts
-        and delivery.state is DeliveryState.UNKNOWN
-        and delivery.due_at is not None
-    )
+_UNSETTLED = (DeliveryState.UNKNOWN, DeliveryState.PENDING, DeliveryState.CAPPED)
 
 
 def _found(draft: Draft, delivery: Delivery, texts: tuple[Text, ...], since: datetime) -> Text | None:

@@ -43,15 +43,14 @@ def has_page_due(incident: Incident, policy: Policy, now: datetime) -> bool:
     next_page_at = next_page_due(incident, policy)
     return (
         "sms" in due
-        or (climbed is not None and "sms" in policy.routes[climbed])
+        or any("sms" in policy.routes[severity] for severity in climbed)
         or (next_page_at is not None and next_page_at <= now)
     )
 
 
-def climbed_to(incident: Incident, policy: Policy, now: datetime) -> Severity | None:
-    """The severity an unanswered incident is treated as by `now`, where that is higher than what it is treated as."""
-    due = [severity for severity, after in _steps(incident, policy) if incident.opened_at + after <= now]
-    return max(due, default=None)
+def climbed_to(incident: Incident, policy: Policy, now: datetime) -> list[Severity]:
+    """The severities, lowest first, that an unanswered incident has come to be treated as by `now`."""
+    return sorted(severity for severity, after in _steps(incident, policy) if incident.opened_at + after <= now)
 
 
 def next_page(incident: Incident, policy: Policy, *, but: int | None = None) -> Page | None:

@@ -8,6 +8,7 @@ from notifier.core.alert import Severity
 from notifier.core.draft import Draft
 from notifier.core.events import Attempt, Decision
 from notifier.core.incident import Delivery, DeliveryState, Incident, IncidentState, Kind
+from notifier.core.ledger import ACCEPTED_WITHIN
 from notifier.core.message import headline
 from notifier.core.moments import Page, next_page
 from notifier.core.policy import FREE_CHANNELS
@@ -109,7 +110,7 @@ def claim_due(draft: Draft) -> None:
                     claim=draft.claim.id,
                     claimed_at=draft.now,
                     attempts=delivery.attempts + 1,
-                    due_at=draft.claim.lease_until,
+                    due_at=_accepted_by(draft) if page else draft.claim.lease_until,
                 )
 
 
@@ -186,13 +187,8 @@ def slot_name(draft: Draft, key: str, generation: int) -> str:
 
 def is_first_page(incident: Incident) -> bool:
     """Whether the sender called it critical and no page of it has gone out, or may have."""
-    pages = [delivery for delivery in incident.deliveries.values() if delivery.channel == "sms"]
-    # One that is looked up before its first text has not been tried yet.
-    paged = any(
-        page.state in (DeliveryState.SENT, DeliveryState.CLAIMED)
-        or (page.state is DeliveryState.UNKNOWN and page.attempts)
-        for page in pages
-    )
+    out = (*_OUT, DeliveryState.CLAIMED)
+    paged = any(delivery.channel == "sms" and delivery.state in out for delivery in incident.deliveries.values())
     return incident.severity is Severity.CRITICAL and not paged
 
 
@@ -232,8 +228,13 @@ def _may_page(draft: Draft, key: str) -> bool:
         draft.update(key, state=DeliveryState.UNKNOWN, due_at=draft.now)
         return False
     name = slot_name(draft, key, draft.incident.generation)
-    draft.ledger = draft.ledger.with_slot(name, draft.claim.lease_until, draft.now)
+    draft.ledger = draft.ledger.with_slot(name, _accepted_by(draft), draft.now)
     return True
+
+
+def _accepted_by(draft: Draft) -> datetime:
+    """When the fate of a text that is claimed now can be known: a short LEASE_SECONDS makes no provider quicker."""
+    return max(draft.claim.lease_until, draft.now + ACCEPTED_WITHIN)
 
 
 def _is_to_look_first(draft: Draft, delivery: Delivery) -> bool:

@@ -100,6 +100,13 @@ class TestClimbing:
         done = recorded(late, now=after(minutes=25))
         assert tick(done, after(minutes=26)).send == ()
 
+    def test_a_late_tick_tells_also_those_whom_only_the_missed_step_tells(self) -> None:
+        routes = {**POLICY.routes, Severity.CRITICAL: ("slack", "discord", "sms")}
+        policy = msgspec.structs.replace(POLICY, routes=routes)
+        first = recorded(opened(an_alert("warning"), policy=policy), policy=policy)
+        late = decide(Ticked(), first.incident, first.ledger, now=after(minutes=25), policy=policy)
+        assert set(late.send) == {"escalated/email", "escalated/sms/0/1"}
+
     def test_an_error_is_on_the_phone_after_twenty_minutes(self) -> None:
         first = recorded(opened(an_alert("error")))
         assert tick(first, after(minutes=19)).send == ()

@@ -290,6 +290,18 @@ class TestOld:
         judged = decide(event, incident, Ledger(), now=now, claim=a_claim(now, "second", send_seconds=-1))
         assert judged.incident == incident
 
+    def test_settles_it_where_somebody_else_did_not_find_it(self) -> None:
+        """Two instances have looked; the other was first and too early, and had no time left to send it again."""
+        once = listed(lost(), now=after(seconds=30))
+        page = msgspec.structs.replace(delivery(once, PAGE), state=DeliveryState.PENDING, not_found_at=None)
+        incident = msgspec.structs.replace(known(once), deliveries={**known(once).deliveries, PAGE: page})
+        listing = Listing(texts=(a_text(lost()),))
+        finding = Finding(delivery=PAGE, generation=1, number=1, asked_at=after(seconds=60), listing=listing)
+        now = after(seconds=60)
+        judged = decide(Settled(findings=(finding,), second_try=False), incident, Ledger(), now=now)
+        assert (states(judged)[PAGE], judged.send) == ("sent", ())
+        assert judged.ledger.taken(now) == 1
+
     def test_is_ignored_where_it_is_known_to_be_sent(self) -> None:
         sent = recorded(opened())
         event = Settled(

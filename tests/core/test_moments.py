@@ -49,12 +49,18 @@ def test_a_page_held_back_is_not_due_by_itself() -> None:
 )
 def test_a_warning_climbs_by_time(minutes: float, severity: Severity | None) -> None:
     incident = known(recorded(opened(an_alert("warning"))))
-    assert climbed_to(incident, POLICY, NOON + timedelta(minutes=minutes)) is severity
+    climbed = climbed_to(incident, POLICY, NOON + timedelta(minutes=minutes))
+    assert max(climbed, default=None) is severity
+
+
+def test_a_late_tick_finds_every_step_the_lowest_first() -> None:
+    incident = known(recorded(opened(an_alert("warning"))))
+    assert climbed_to(incident, POLICY, NOON + timedelta(hours=1)) == [Severity.ERROR, Severity.CRITICAL]
 
 
 def test_what_has_climbed_does_not_climb_to_the_same_again() -> None:
     step = tick(recorded(opened(an_alert("warning"))), NOON + timedelta(minutes=10))
-    assert climbed_to(known(step), POLICY, NOON + timedelta(minutes=19)) is None
+    assert climbed_to(known(step), POLICY, NOON + timedelta(minutes=19)) == []
 
 
 @pytest.mark.parametrize(
