@@ -97,8 +97,8 @@ BUGS: dict[str, Bug] = {
     ),
     "a capped page is forgotten": Bug(
         "notifier.core.escalation",
-        "        hold_no_more(draft)\n",
-        "        pass\n",
+        "    hold_no_more(draft)\n",
+        "",
     ),
 }
 

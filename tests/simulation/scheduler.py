@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from greenlet import getcurrent, greenlet
 
@@ -18,7 +18,7 @@ T = TypeVar("T")
 class Task(greenlet):
     """One thread of an instance, or a client outside of all of them."""
 
-    def __init__(self, work: Callable[[], object], group: object, request: object) -> None:
+    def __init__(self, work: Callable[[], object], group: object, request: Any) -> None:
         super().__init__(work)
         self.group = group
         """What dies together: an instance; None for what never dies."""
@@ -37,6 +37,7 @@ class Scheduler:
         """Seconds since the beginning."""
         self._queue: list[tuple[float, int, int, Task]] = []
         self._count = 0
+        self._running: Task | None = None
         self._hub = getcurrent()
 
     def spawn(
@@ -56,7 +57,8 @@ class Scheduler:
         """Let the running task go on at `at`, or when it is woken before."""
         task = self.current()
         self._wake(task, at)
-        self._switch(task)
+        task.waiting = True
+        self._hub.switch()
 
     def wake(self, task: Task) -> None:
         """Let a waiting task go on now."""
@@ -65,9 +67,9 @@ class Scheduler:
             self._wake(task, self.now)
 
     def current(self) -> Task:
-        task = getcurrent()
-        assert isinstance(task, Task)
-        return task
+        """The running task."""
+        assert self._running is not None
+        return self._running
 
     def kill(self, group: object) -> None:
         """End every task of `group` where it waits; the running one ends itself by `Killed`."""
@@ -89,6 +91,7 @@ class Scheduler:
             task.turn += 1
             task.waiting = False
             task.parent = self._hub
+            self._running = task
             task.switch()
         self.now = max(self.now, until)
 
@@ -121,7 +124,3 @@ class Scheduler:
     def _wake(self, task: Task, at: float) -> None:
         self._count += 1
         heapq.heappush(self._queue, (at, self._count, task.turn, task))
-
-    def _switch(self, task: Task) -> None:
-        task.waiting = True
-        self._hub.switch()

@@ -136,8 +136,7 @@ class Instance:
 
     @property
     def _request(self) -> Request:
-        request = self._world.scheduler.current().request
-        assert isinstance(request, Request)
+        request: Request = self._world.scheduler.current().request
         return request
 
     def store_is_down(self) -> StoreDown:
@@ -224,6 +223,7 @@ class World:
         self.documents.last_tick = self._last_tick
         self._ticks = [one for one in day.happenings if isinstance(one, Tick)]
         self._ticker: Task | None = None
+        self._sleeps_until = 0.0
         self.instances = [self._born() for _ in range(INSTANCES)]
 
     def run(self) -> list[str]:
@@ -314,7 +314,9 @@ class World:
 
     def _committed(self, before: Incident | None, after: Incident) -> None:
         self.checks.committed(before, after)
-        if self._ticker is not None and after.next_due != (before.next_due if before else None):
+        waits = any(incident.waiting_since for incident, _ in self.documents.incidents.values())
+        sooner = after.next_due is not None and (after.next_due - MIDNIGHT).total_seconds() < self._sleeps_until
+        if self._ticker is not None and (waits or sooner):
             self.scheduler.wake(self._ticker)
 
     def _last_tick(self) -> datetime:
@@ -330,9 +332,10 @@ class World:
         ticked = 0
         while True:
             minute = max(ticked + 1, self._due_minute())
-            self.scheduler.wait_until(minute * 60.0)
-            if self.scheduler.now < minute * 60.0:
-                continue  # something changed: it may be due earlier
+            self._sleeps_until = minute * 60.0
+            self.scheduler.wait_until(self._sleeps_until)
+            if self.scheduler.now < self._sleeps_until or self._due_minute() > minute:
+                continue  # something changed: it may be due at another time
             ticked = minute
             how = self._how_the_tick_comes()
             if how == "missing":
