@@ -202,15 +202,27 @@ class TestTexting:
         assert instance.log.text.count("not texted: SMS rate cap (5/hr) hit, says Twilio's list") == 3
 
     def test_nor_as_this_instance_remembers(self, instance: Instance) -> None:
-        """The list is late: it shows none of them yet."""
+        """The list shows none of them, however late it is."""
         for number in range(8):
             take(instance, an_alert(incident_id=f"{number}"))
+            instance.clock.pass_time(minutes=1)
         assert len(instance.texts) == 5
+
+    def test_the_next_waits_until_the_last_is_listed(self, instance: Instance) -> None:
+        """What the list does not show yet of this instance, it may not show of others either."""
+        take(instance, an_alert(incident_id="first"))
+        take(instance, an_alert(incident_id="second"))
+        assert len(instance.texts) == 1
+        assert "the last text from here is not in Twilio's list yet" in instance.log.text
+        instance.list.listing = Listing(texts=(a_text("first"),))
+        take(instance, an_alert(incident_id="second"))
+        assert len(instance.texts) == 2
 
     def test_an_hour_later_there_is_room_again(self, instance: Instance) -> None:
         for number in range(5):
             take(instance, an_alert(incident_id=f"{number}"))
-        instance.clock.pass_time(seconds=3_600)
+            instance.clock.pass_time(minutes=1)
+        instance.clock.pass_time(seconds=3_600 - 5 * 60)
         take(instance, an_alert(incident_id="early"))
         assert len(instance.texts) == 5
         instance.clock.pass_time(seconds=11)

@@ -14,8 +14,9 @@ from notifier.core.policy import Policy
 
 SAME_WORDS = timedelta(minutes=10)
 """The same words again within this time are the same one-off."""
-LATE = timedelta(minutes=1)
-"""An alert that comes so long after its start may be a second try, the first of which found the store down."""
+LATE = timedelta(seconds=5)
+"""An alert that comes so long after its start may be a second try, the first of which found the store down: nobody
+tries again sooner. Then its page may have gone out; one look into the provider's list tells."""
 NEWS = timedelta(days=1)
 """How old the last word of a sender may get before a repeat is written down: the incident must not expire meanwhile."""
 

@@ -6,7 +6,7 @@ Nothing is durable then, so the bound is what Twilio's own list shows and what t
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -20,6 +20,9 @@ from notifier.core.opening import begin
 from notifier.core.policy import Policy
 
 WORDS = "state store unreachable"
+LISTED_WITHIN = timedelta(minutes=1)
+"""One text at a time: an instance sends the next when the list shows its last, and so what others sent up to then.
+What is not there by now may never be."""
 
 
 def told_of(key: str, alert: Alert, policy: Policy, now: datetime, claim: Claim) -> Incident | None:
@@ -63,6 +66,9 @@ def why_not_to_text(
         return "it was texted already, says Twilio's list"
     if _taken(texts, ours, now) >= policy.sms.max_per_hour:
         return f"SMS rate cap ({policy.sms.max_per_hour}/hr) hit, says Twilio's list"
+    unlisted = [at for ref, at in ours.items() if not any(ref in text.refs for text in texts)]
+    if any(now - at < LISTED_WITHIN for at in unlisted):
+        return "the last text from here is not in Twilio's list yet, so others may have sent some that are not either"
     return ""
 
 
