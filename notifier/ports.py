@@ -168,6 +168,10 @@ class StoreDown(StoreError):
     """The store cannot be reached, also at the second try. A commit may or may not have landed."""
 
 
+class NoTimeLeft(StoreDown):
+    """Our own deadline had passed before the store was asked: that says nothing of the store."""
+
+
 class StoreRefused(StoreError):
     """The store does not take what we asked of it, and never will: our own bug. 500, and told on free channels."""
 

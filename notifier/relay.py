@@ -30,6 +30,7 @@ from notifier.ports import (
     Gathered,
     Ids,
     Log,
+    NoTimeLeft,
     Store,
     StoreDown,
     StoreError,
@@ -42,6 +43,8 @@ ALERTS_AT_ONCE = 32
 STORED_AT_ONCE = 8
 STORE_ONLY_SECONDS = 1.0
 """What is left of the time to claim for alerts whose turn has not come: they are stored as owed, and not sent here."""
+LOOK_FIRST_SECONDS = 1.5
+"""What reading the provider's list may take before an alert is stored."""
 LOOK_AGAIN_SECONDS = 1.5
 """For a commit whose answer did not come: has it landed?"""
 CONFLICT_PAUSE_SECONDS = 0.1
@@ -206,7 +209,8 @@ class Relay:
         sent = 0
         while incident is not None:
             if decision.look_up and self._clock.monotonic() < deadlines.send_by:
-                event = Settled(findings=self._look_up(incident, decision.look_up, deadlines), second_try=False)
+                by = min(self._clock.monotonic() + LOOK_UP_SECONDS, deadlines.send_by)
+                event = Settled(findings=self._look_up(incident, decision.look_up, by), second_try=False)
             elif decision.send or (sent == 1 and self._waits_for_second_try(incident, claim_id, deadlines)):
                 sent += 1
                 event = Settled(attempts=self._send(incident, decision.send, deadlines), second_try=sent == 1)
@@ -222,7 +226,7 @@ class Relay:
                 # The claims are durable, so what was sent is looked up or sent again once their lease ends.
                 self._log.write(
                     Severity.ERROR,
-                    f"sent, but not recorded: {error}",
+                    f"{'sent' if event.attempts else 'looked up'}, but not recorded: {error}",
                     ref=incident.ref,
                     outcomes={attempt.delivery: attempt.outcome.result for attempt in event.attempts},
                 )
@@ -256,16 +260,19 @@ class Relay:
         while True:
             try:
                 seen = seen or self._store.gather(key, by)
-            except StoreDown:
-                self._degraded.store_is_down()
+            except StoreDown as error:
+                self._remember(error)
                 raise
             if unsure and unsure.incident and isinstance(event, Alerted):
-                event = Alerted(event.alert, unsure.incident.generation)
+                event = msgspec.structs.replace(event, generation=unsure.incident.generation)
             now = self._clock.now()
             claim = self._claim(claim_id, now, deadlines)
             # What was seen and sent without the store is entered as soon as it is back.
             known = State(key, seen.incident, self._degraded.entered_into(seen.ledger, now))
             decision = advance(known, event, self._policy, now, claim)
+            if findings := self._look_first(event, decision, by):
+                event = msgspec.structs.replace(event, findings=findings)
+                continue
             incident = None if decision.incident == seen.incident else decision.incident
             ledger = None if decision.ledger == seen.ledger else decision.ledger
             if incident is None and ledger is None:
@@ -278,8 +285,8 @@ class Relay:
                 # Perhaps with our own commit: the time to look for that is there, however late it is.
                 seen, unsure, by, conflicts = None, decision, max(by, look_until), conflicts + 1
                 self._clock.sleep(_pause(claim_id, conflicts))
-            except StoreDown:
-                self._degraded.store_is_down()
+            except StoreDown as error:
+                self._remember(error)
                 # It may have landed: looked for once, a little beyond its time, while there is time to send.
                 if by >= look_until:
                     raise
@@ -287,6 +294,10 @@ class Relay:
             else:
                 self._tell_log(decision)
                 return after, decision
+
+    def _remember(self, error: StoreDown) -> None:
+        if not isinstance(error, NoTimeLeft):
+            self._degraded.store_is_down()
 
     def _tell_log(self, decision: Decision) -> None:
         incident = decision.incident
@@ -310,12 +321,22 @@ class Relay:
             for key, outcome in self._sender.send(messages, deadlines.send_by).items()
         )
 
-    def _look_up(self, incident: Incident, keys: Sequence[str], deadlines: Deadlines) -> tuple[Finding, ...]:
+    def _look_first(self, event: Event, decision: Decision, by: float) -> tuple[Finding, ...]:
+        """For an alert whose page may have gone out without the store: the list, before anything is stored.
+
+        So it costs no commit more. Without the time for it the alert is stored first, and then looked up.
+        """
+        is_first = isinstance(event, Alerted) and not event.findings
+        look_by = min(self._clock.monotonic() + LOOK_FIRST_SECONDS, by - LOOK_FIRST_SECONDS)
+        if not is_first or not decision.look_up or decision.incident is None or look_by < self._clock.monotonic():
+            return ()
+        return self._look_up(decision.incident, decision.look_up, look_by)
+
+    def _look_up(self, incident: Incident, keys: Sequence[str], deadline: float) -> tuple[Finding, ...]:
         asked_at = self._clock.now()
         deliveries = {key: incident.deliveries[key] for key in keys}
         since = min(listed_since(incident, key, asked_at) for key in keys)
         phones = sorted({delivery.phone or 0 for delivery in deliveries.values()})
-        deadline = min(self._clock.monotonic() + LOOK_UP_SECONDS, deadlines.send_by)
         listings = self._sender.look_up(phones, since, deadline)
         return tuple(
             Finding(

@@ -36,7 +36,8 @@ class Deadlines(msgspec.Struct, frozen=True, kw_only=True):
     def of_request(cls, started: float, now: float) -> Deadlines:
         """For a request that began at `started` and is authorised `now`."""
         send_by = started + SEND_SECONDS
-        return cls(claim_by=min(now + CLAIM_SECONDS, send_by), send_by=send_by, record_by=started + RECORD_SECONDS)
+        claim_by = max(min(now + CLAIM_SECONDS, send_by - SENDS_SECONDS), now + 1)
+        return cls(claim_by=claim_by, send_by=send_by, record_by=started + RECORD_SECONDS)
 
     @classmethod
     def within(cls, now: float, until: float) -> Deadlines:
@@ -47,6 +48,8 @@ class Deadlines(msgspec.Struct, frozen=True, kw_only=True):
 
 
 CLAIM_SECONDS = 4.0
+SENDS_SECONDS = 3.0
+"""What is left to send, or to wake somebody without the store, however late the claim is."""
 SEND_SECONDS = 7.5
 RECORD_SECONDS = 9.0
 """Pub/Sub gives up on a push at 10 s by default (ackDeadlineSeconds)."""

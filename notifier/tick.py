@@ -23,8 +23,8 @@ INCIDENTS_AT_ONCE = 8
 DUE_AT_ONCE = 500
 """At most, of one search: one more is made when they are done and time is left."""
 WAITING_AT_MOST = 200
-PUT_OFF = timedelta(hours=1)
-"""How long a document that cannot be read is passed over."""
+PUT_OFF = timedelta(minutes=5)
+"""How long a document that cannot be read is passed over: during a deployment it may be one of the newer notifier's."""
 LEAST_SECONDS = 3.0
 """What an incident must have left to be begun with: a read, a claim, a send and a record."""
 OVERDUE = timedelta(minutes=3)
@@ -84,17 +84,16 @@ class Tick:
         now = self._clock.now()
         if (last_tick is not None and now - last_tick <= OVERDUE) or until - self._clock.monotonic() < LEAST_SECONDS:
             return
+        done = Done()
         try:
-            found = self._store.due(now, FEW, until)
+            self._take(self._pages_first(self._store.due(now, DUE_AT_ONCE, until), now)[:FEW], done, until)
+            self._do_waiting(done, until, most=FEW)
         except StoreError as error:
             self._log.write(Severity.ERROR, f"what is due cannot be searched for: {error}")
-            return
-        if found:
+        if done.incidents:
             silence = "never been here" if last_tick is None else f"not been here since {last_tick:%Y-%m-%d %H:%M} UTC"
-            self._log.write(
-                Severity.ERROR, f"the minute tick has {silence}: this request does {len(found)} due incidents"
-            )
-            self._take(found, Done(), until)
+            words = f"the minute tick has {silence}: this request did what was due of {done.incidents} incidents"
+            self._log.write(Severity.ERROR, words)
 
     def _do_all(self, done: Done, until: float) -> None:
         """Search and take, until a search finds nothing new or the time is over."""
@@ -105,11 +104,13 @@ class Tick:
             if not found:
                 return
             seen |= {one.key for one in found}
-            # Sorted in this order only: the search gave the oldest first.
-            found.sort(key=lambda one: one.incident is None or not has_page_due(one.incident, self._policy, now))
-            self._take(found, done, until)
+            self._take(self._pages_first(found, now), done, until)
 
-    def _do_waiting(self, done: Done, until: float) -> None:
+    def _pages_first(self, found: list[Found], now: datetime) -> list[Found]:
+        """In the order of the search, the oldest first, but whoever is to be paged before all others."""
+        return sorted(found, key=lambda one: one.incident is None or not has_page_due(one.incident, self._policy, now))
+
+    def _do_waiting(self, done: Done, until: float, *, most: int = WAITING_AT_MOST) -> None:
         """Page what the cap held back, the longest waiting first, as far as the window has room."""
         if until - self._clock.monotonic() < LEAST_SECONDS:
             return
@@ -122,7 +123,7 @@ class Tick:
         found = self._store.waiting(WAITING_AT_MOST, until)
         waiting = [one.incident for one in found if one.incident is not None]
         chosen = {one.key for one in pages_with_room(waiting, ledger, self._policy, self._clock.now())}
-        self._take([one for one in found if one.key in chosen], done, until)
+        self._take([one for one in found if one.key in chosen][:most], done, until)
 
     def _take(self, found: list[Found], done: Done, until: float) -> None:
         """Take each along the road, some at a time, in this order; whoever is done takes the next."""
@@ -159,18 +160,10 @@ class Tick:
             return
         except Exception as error:  # noqa: BLE001 - our own mistake with one incident must not silence the others
             self._failed(one, done, lock, Severity.CRITICAL, our_mistake(error))
-            self._put_off(one.key, deadlines)
             return
         with lock:
             done.incidents += 1
             done.sent.update(attempt.outcome.result.value for attempt in taken.attempts)
-
-    def _put_off(self, key: str, deadlines: Deadlines) -> None:
-        """Let the next searches find others: what fails each time must not stand in front of them."""
-        try:
-            self._store.put_off(key, self._clock.now() + PUT_OFF, deadlines.record_by)
-        except StoreError as error:
-            self._log.write(Severity.ERROR, f"an incident could not be put off: {error}", incident=key)
 
     def _failed(self, one: Found, done: Done, lock: threading.Lock, severity: Severity, why: str) -> None:
         self._log.write(severity, f"an incident that is due was not taken: {why}", incident=one.key)

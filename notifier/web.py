@@ -151,12 +151,13 @@ class Web:
             before = self._relay.look(link.key, deadlines)
             incident = self._answered_by(name, link, deadlines) if posts and before else before
         except StoreError as error:
-            self._log.write(Severity.ERROR, f"an acknowledgement could not be stored: {error}")
+            what = "an acknowledgement could not be stored" if posts else "an acknowledge page could not be shown"
+            self._log.write(Severity.ERROR, f"{what}: {error}")
             page = acknowledge.not_reachable(RETRY_AFTER_SECONDS, name=name if posts else None)
             return _page(HTTPStatus.SERVICE_UNAVAILABLE, page, _RETRY_AFTER)
         if incident is None:
             return _page(HTTPStatus.NOT_FOUND, acknowledge.no_such_link())
-        done = posts and before is not None and before.state is not incident.state
+        done = posts and before is not None and before.acknowledged_at != incident.acknowledged_at
         page = acknowledge.page_of(incident, link.generation, self._clock.now(), done=done)
         return _page(HTTPStatus.OK, page)
 

@@ -218,6 +218,24 @@ class TestTexting:
         take(instance, an_alert(incident_id="second"))
         assert len(instance.texts) == 2
 
+    def test_at_the_cap_the_free_channels_hear_once_what_was_not_texted(self, instance: Instance) -> None:
+        refs = [ref_of(str(number), 1) for number in range(5)]
+        texts = [Text(id=ref, created_at=NOON, body=f"CRITICAL: web #{ref}") for ref in refs]
+        instance.list.listing = Listing(texts=tuple(texts))
+        take(instance)
+        take(instance)
+        assert instance.channels["slack"].headlines == [
+            "CRITICAL: db is down (state store unreachable)",
+            "SMS rate cap (5/hr) hit, says Twilio's list: not texted: CRITICAL: db is down (state store unreachable)",
+        ]
+
+    def test_without_the_time_to_look_nobody_is_texted(self, instance: Instance) -> None:
+        """The sender tries again; a text on a list that nobody could read might be one too many."""
+        send_by = instance.clock.monotonic() + 1
+        instance.degraded.take(key_of(an_alert(), ""), an_alert(), send_by, may_text=True)
+        assert instance.texts == []
+        assert "no time was left to look into Twilio's list" in instance.log.text
+
     def test_an_hour_later_there_is_room_again(self, instance: Instance) -> None:
         for number in range(5):
             take(instance, an_alert(incident_id=f"{number}"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,13 +14,14 @@ from notifier.core.alert import Alert, Severity
 from notifier.core.beginning import key_of
 from notifier.core.events import Decision
 from notifier.core.incident import Incident, IncidentState
+from notifier.core.ledger import Ledger
 from notifier.core.outcome import Outcome, Result
 from notifier.core.unreadable import unreadable_alert
-from notifier.ports import Conflict, Gathered, StoreDown, StoreError, StoreRefused
+from notifier.ports import Conflict, Gathered, NoTimeLeft, StoreDown, StoreError, StoreRefused
 from notifier.relay import _pause
 from notifier.sending import Deadlines, at_once
 from notifier.stores.sqlite import SqliteStore
-from tests.builders import SHIPPED, an_alert
+from tests.builders import NOON, SHIPPED, an_alert
 from tests.instances import SENT, Instance, VirtualClock
 
 
@@ -51,6 +53,31 @@ def test_a_new_critical_alert_costs_three_round_trips(instance: Instance) -> Non
     take(instance)
     assert instance.store.calls == ["gather", "commit", "commit"]
     assert instance.store.written == 3  # incident and ledger, then the incident with its outcomes
+
+
+def test_a_late_alert_is_looked_up_before_it_is_stored_and_costs_no_commit_more(instance: Instance) -> None:
+    instance.list.on_look = lambda: instance.store.calls.append("look up")
+    take(instance, an_alert(started_at=NOON - timedelta(minutes=2)))
+    assert instance.store.calls == ["gather", "look up", "commit", "commit"]
+    assert len(instance.texts) == 1
+
+
+def test_a_late_alert_without_the_time_to_look_is_stored_first(instance: Instance) -> None:
+    instance.list.on_look = lambda: instance.store.calls.append("look up")
+    now = instance.clock.monotonic()
+    hurried = Deadlines(claim_by=now + 1, send_by=now + 7, record_by=now + 9)
+    instance.relay.take(an_alert(started_at=NOON - timedelta(minutes=2)), hurried)
+    assert instance.store.calls == ["gather", "commit", "look up", "commit", "commit"]
+    assert len(instance.texts) == 1
+
+
+def test_our_own_lateness_is_no_outage(instance: Instance) -> None:
+    def too_late(_: str) -> None:
+        raise NoTimeLeft("no time was left")
+
+    instance.store.before = too_late
+    instance.relay.take_all([an_alert("info")], instance.deadlines())
+    assert instance.degraded.entered_into(Ledger(), instance.clock.now()) == Ledger()
 
 
 def test_the_same_alert_again_costs_one_round_trip_writes_nothing_and_tells_nobody(instance: Instance) -> None:
@@ -401,8 +428,8 @@ def test_a_decision_without_an_incident_is_our_own_mistake(instance: Instance, m
 
 def test_the_deadlines_of_an_alert_are_those_of_the_design() -> None:
     assert Deadlines.of_request(100.0, 100.0) == Deadlines(claim_by=104.0, send_by=107.5, record_by=109.0)
-    assert Deadlines.of_request(100.0, 101.5).claim_by == 105.5
-    assert Deadlines.of_request(100.0, 106.0).claim_by == 107.5
+    assert Deadlines.of_request(100.0, 101.5).claim_by == 104.5  # 3 s are left to send, or to wake somebody without it
+    assert Deadlines.of_request(100.0, 106.0).claim_by == 107.0
 
 
 def test_a_send_that_is_not_back_in_time_is_not_waited_for() -> None:

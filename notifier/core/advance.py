@@ -44,4 +44,4 @@ def _alerted(state: State, event: Alerted, policy: Policy, now: datetime, claim:
         alert = msgspec.structs.replace(alert, started_at=None)
     if alert.closed and not alert.test:
         return closed(state, msgspec.structs.replace(event, alert=alert), policy, now, claim)
-    return opened(state, alert, policy, now, claim)
+    return opened(state, msgspec.structs.replace(event, alert=alert), policy, now, claim)

@@ -28,8 +28,8 @@ def closed(state: State, event: Alerted, policy: Policy, now: datetime, claim: C
         _end(draft)
         return draft.decision()
     draft = Draft(known, state.ledger, policy, now, claim)
-    if held := draft.held():
-        return Decision(incident=known, ledger=state.ledger, send=held)
+    if landed := landed_before(draft):
+        return landed
     if words := _why_it_changes_nothing(known, event):
         return unchanged(state, words)
     draft.change(message_ids=remembered(known.message_ids, alert))

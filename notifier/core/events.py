@@ -24,12 +24,26 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     """The request's last moment to send; past it nothing is claimed, only owed."""
 
 
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """What the provider's list says about one page that may have been sent."""
+
+    delivery: str
+    generation: int
+    number: int
+    """The delivery's `attempts` when it was looked for."""
+    asked_at: datetime
+    """Before the list was read: it shows nothing that was made later."""
+    listing: Listing
+
+
 class Alerted(msgspec.Struct, frozen=True):
     """A monitoring system says that something opened or closed."""
 
     alert: Alert
     generation: int = 0
     """Which generation this request has decided on before, when that commit's answer did not come; 0: none."""
+    findings: tuple[Finding, ...] = ()
+    """What the provider's list says of the pages that were to be looked up before anything is stored."""
 
 
 class Acknowledged(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,18 +66,6 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     number: int
     """The delivery's `attempts` when it was claimed for this send."""
     outcome: Outcome
-
-
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """What the provider's list says about one page that may have been sent."""
-
-    delivery: str
-    generation: int
-    number: int
-    """The delivery's `attempts` when it was looked for."""
-    asked_at: datetime
-    """Before the list was read: it shows nothing that was made later."""
-    listing: Listing
 
 
 class Settled(msgspec.Struct, frozen=True, kw_only=True):

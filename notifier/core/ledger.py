@@ -35,6 +35,26 @@ class Slot(msgspec.Struct, frozen=True):
         return self.accepted_by + WINDOW + CLOCK_SKEW
 
 
+class Unstored(msgspec.Struct, frozen=True, kw_only=True):
+    """A text that was sent without the store, or may have been."""
+
+    key: str
+    """The incident's."""
+    phone: int
+    at: datetime
+    id: str = ""
+    """The provider's own, where its answer came."""
+
+    @property
+    def slot(self) -> str:
+        """The ledger's name of it. Without the store every text is one of the first generation."""
+        return f"{self.key}/1/{UNSTORED}/sms/{self.phone}/1"
+
+    @property
+    def accepted_by(self) -> datetime:
+        return self.at + ACCEPTED_WITHIN
+
+
 class Ledger(msgspec.Struct, frozen=True):
     """One document for all instances. Never changed, always replaced."""
 
@@ -50,15 +70,26 @@ class Ledger(msgspec.Struct, frozen=True):
         """Whether the store was down for somebody within the hour that counts."""
         return self.down_at is not None and now < Slot(self.down_at).counts_until
 
-    def with_outage(self, down_at: datetime, texts: dict[str, datetime], now: datetime) -> Ledger:
-        """What one instance saw and sent while the store was down (`texts`: when, by slot); the same if it is known."""
-        new = {name: Slot(at) for name, at in texts.items() if name not in self.slots and now < Slot(at).counts_until}
-        # Within a minute of what is known nothing new is learnt, and nobody has to write.
+    def with_outage(self, down_at: datetime, texts: Iterable[Unstored], now: datetime) -> Ledger:
+        """What one instance saw and sent while the store was down; the same ledger if all of it is known."""
+        new = {one.slot: Slot(one.accepted_by) for one in texts if one.slot not in self.slots}
+        new = {name: slot for name, slot in new.items() if now < slot.counts_until}
+        # Entered from the list already, by somebody who did not know whose text it is.
+        listed = {listed_slot(one.id) for one in texts if one.id and one.slot in new}
+        # Later by less than a minute: nothing new is learnt, and nobody has to write.
         known = self.down_at is not None and down_at < self.down_at + timedelta(minutes=1)
         if known and not new:
             return self
         latest = max(self.down_at or down_at, down_at)
-        return msgspec.structs.replace(self, slots={**self.slots, **new}, down_at=latest)
+        kept = {name: slot for name, slot in self.slots.items() if name not in listed}
+        return msgspec.structs.replace(self, slots={**kept, **new}, down_at=latest)
+
+    def has_unstored(self, key: str, since: datetime) -> bool:
+        """Whether an instance has entered that it texted incident `key` without the store, at `since` or later."""
+        return any(
+            name.startswith(f"{key}/") and f"/{UNSTORED}/" in name and slot.accepted_by >= since
+            for name, slot in self.slots.items()
+        )
 
     def taken(self, now: datetime) -> int:
         """How many texts the window holds at `now`."""

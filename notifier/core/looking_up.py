@@ -57,8 +57,8 @@ def look_at(draft: Draft, finding: Finding) -> None:
         _found_sent(draft, key, text)
     elif delivery.state is not DeliveryState.UNKNOWN or delivery.due_at is None:
         return  # settled meanwhile
-    elif not delivery.attempts:
-        # Never sent from here: that it might have gone out without the store is not worth silence.
+    elif not delivery.attempts and not draft.ledger.has_unstored(draft.incident.key, since):
+        # That it might have gone out without the store, for all we know, is not worth silence.
         if listing.trouble:
             words = f"could not look whether {who(delivery)} was texted without the store: {listing.trouble}"
             draft.note(words, Severity.WARNING)

@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 from notifier.core.alert import Alert, Severity
 from notifier.core.beginning import is_redelivery, new_generation, remembered
 from notifier.core.draft import Draft
-from notifier.core.events import Claim, Decision, State, unchanged
+from notifier.core.events import Alerted, Claim, Decision, Finding, State, unchanged
 from notifier.core.incident import KEEP_AFTER_END, DeliveryState, Incident, IncidentState, Kind
+from notifier.core.looking_up import look_at
 from notifier.core.owing import claim_due, landed_before, owe, owe_route
 from notifier.core.policy import Policy
 
@@ -21,11 +22,11 @@ NEWS = timedelta(days=1)
 """How old the last word of a sender may get before a repeat is written down: the incident must not expire meanwhile."""
 
 
-def opened(state: State, alert: Alert, policy: Policy, now: datetime, claim: Claim) -> Decision:
+def opened(state: State, event: Alerted, policy: Policy, now: datetime, claim: Claim) -> Decision:
     """Begin an incident or its next generation, raise one that is open, or see a repeat."""
-    known = state.incident
+    known, alert = state.incident, event.alert
     if known is None:
-        return begin(state, alert, policy, now, claim)
+        return begin(state, event, policy, now, claim)
     draft = Draft(known, state.ledger, policy, now, claim)
     if landed := landed_before(draft):
         return landed
@@ -34,16 +35,17 @@ def opened(state: State, alert: Alert, policy: Policy, now: datetime, claim: Cla
             state, f"the same message again, of #{known.ref}, which is {known.state.value}; nothing is told"
         )
     if _is_again(known, alert, now):
-        return begin(state, alert, policy, now, claim)
+        return begin(state, event, policy, now, claim)
     severity, remark = policy.severity_of(alert.severity)
     if known.state is IncidentState.OPEN and severity > known.severity:
         draft.change(message_ids=remembered(known.message_ids, alert), news_at=now)
-        return _raised(draft, severity, remark, look_first=_is_late(draft.incident, now))
+        return _raised(draft, severity, remark, event.findings)
     return _repeated(state, draft)
 
 
-def begin(state: State, alert: Alert, policy: Policy, now: datetime, claim: Claim) -> Decision:
+def begin(state: State, event: Alerted, policy: Policy, now: datetime, claim: Claim) -> Decision:
     """Store a new generation, and owe it to the channels of its severity."""
+    alert = event.alert
     severity, remark = (Severity.ERROR, "") if alert.unreadable else policy.severity_of(alert.severity)
     draft = Draft(new_generation(state, alert, severity, now), state.ledger, policy, now, claim)
     draft.change(severity_note=remark)
@@ -59,8 +61,7 @@ def begin(state: State, alert: Alert, policy: Policy, now: datetime, claim: Clai
         owe(draft, Kind.OPENED, policy.free_channels)
     else:
         owe_route(draft, Kind.OPENED, severity, look_first=_is_late(draft.incident, now))
-    claim_due(draft)
-    return draft.decision()
+    return _claim(draft, event.findings)
 
 
 def _is_again(known: Incident, alert: Alert, now: datetime) -> bool:
@@ -73,7 +74,17 @@ def _is_again(known: Incident, alert: Alert, now: datetime) -> bool:
 
 
 def _is_late(incident: Incident, now: datetime) -> bool:
+    """Whether it may be a second try. Of an alert without a start nobody can tell."""
     return incident.started_at is not None and now - incident.started_at > LATE
+
+
+def _claim(draft: Draft, findings: tuple[Finding, ...]) -> Decision:
+    """Take what is due; a page that was to be looked up first, and was, in the same go."""
+    claim_due(draft)
+    for finding in findings:
+        look_at(draft, finding)
+    claim_due(draft)
+    return draft.decision()
 
 
 def _not_told(known: Incident) -> list[str]:
@@ -82,14 +93,13 @@ def _not_told(known: Incident) -> list[str]:
     return [key for key, delivery in known.deliveries.items() if delivery.state in owed]
 
 
-def _raised(draft: Draft, severity: Severity, remark: str, *, look_first: bool) -> Decision:
+def _raised(draft: Draft, severity: Severity, remark: str, findings: tuple[Finding, ...]) -> Decision:
     """The sender calls it worse than before: the channels newly reached are told."""
     draft.note(f"raised from {draft.incident.severity.value} to {severity.value} by its sender", severity)
     effective = max(draft.incident.effective, severity)
     draft.change(severity=severity, effective=effective, severity_note=remark)
-    owe_route(draft, Kind.ESCALATED, effective, look_first=look_first)
-    claim_due(draft)
-    return draft.decision()
+    owe_route(draft, Kind.ESCALATED, effective, look_first=_is_late(draft.incident, draft.now))
+    return _claim(draft, findings)
 
 
 def _repeated(state: State, draft: Draft) -> Decision:

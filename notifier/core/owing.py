@@ -258,4 +258,8 @@ def _hold_back(draft: Draft, key: str) -> None:
     draft.update(key, state=DeliveryState.CAPPED, due_at=None, detail=f"cap of {sms.max_per_hour} per hour reached")
     draft.change(waiting_since=incident.waiting_since or draft.now)
     draft.note(words, Severity.ERROR, history=history)
-    owe_notice(draft, key.replace("/", "-") + "-capped", words)
+    topic = key.replace("/", "-") + "-capped"
+    if any(name.startswith(f"{Kind.NOTICE.value}/{topic}") for name in incident.deliveries):
+        # Held back again after it had its turn: the next slot is another one by now.
+        topic += f"-{draft.now:%d-%H%M}"
+    owe_notice(draft, topic, words)

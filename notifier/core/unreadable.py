@@ -9,7 +9,7 @@ import msgspec
 from notifier.core.alert import Alert, Severity
 from notifier.core.beginning import new_generation
 from notifier.core.draft import Draft
-from notifier.core.events import Claim, Decision, State, unchanged
+from notifier.core.events import Alerted, Claim, Decision, State, unchanged
 from notifier.core.incident import DeliveryState, Kind
 from notifier.core.opening import begin
 from notifier.core.owing import owe
@@ -64,7 +64,7 @@ def unreadable(state: State, alert: Alert, policy: Policy, now: datetime, claim:
             started_at=told[0] + HOUR,
         )
         return Decision(incident=None, ledger=state.ledger, instead=counter)
-    decision = begin(state, alert, policy, now, claim)
+    decision = begin(state, Alerted(alert), policy, now, claim)
     return msgspec.structs.replace(
         decision, ledger=msgspec.structs.replace(decision.ledger, unreadable_told=(*told, now))
     )

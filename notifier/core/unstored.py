@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from notifier.core.alert import Alert
-from notifier.core.events import Claim, State
+from notifier.core.events import Alerted, Claim, State
 from notifier.core.incident import Incident
 from notifier.core.ledger import CLOCK_SKEW, WINDOW, Ledger
 from notifier.core.listing import Listing, Text, refs_of
@@ -20,6 +20,8 @@ from notifier.core.opening import begin
 from notifier.core.policy import Policy
 
 WORDS = "state store unreachable"
+GENERATIONS = range(1, 9)
+"""Whose texts are taken for this incident's: nobody can look up which generation it is in."""
 LISTED_WITHIN = timedelta(minutes=1)
 """One text at a time: an instance sends the next when the list shows its last, and so what others sent up to then.
 What is not there by now may never be."""
@@ -30,8 +32,7 @@ def told_of(key: str, alert: Alert, policy: Policy, now: datetime, claim: Claim)
     if alert.closed and not alert.test:
         # Its sender was told to try again, and until then nobody can say what it ended.
         return None
-    decision = begin(State(key, None, Ledger()), alert, policy, now, claim)
-    return decision.incident
+    return begin(State(key, None, Ledger()), Alerted(alert), policy, now, claim).incident
 
 
 def free_messages(incident: Incident, policy: Policy) -> dict[str, Message]:
@@ -49,27 +50,46 @@ def page(incident: Incident, policy: Policy, phone: int) -> Message | None:
     return None if key is None else msgspec.structs.replace(message_of(incident, key, policy), phone=phone)
 
 
+class Silence(msgspec.Struct, frozen=True):
+    """Why no text is sent."""
+
+    words: str
+    is_told: bool = True
+    """Whether people must hear of it; not where somebody was texted about this very incident."""
+
+
+def not_texted(incident: Incident, policy: Policy, silence: Silence) -> dict[str, Message]:
+    """What each free channel of its route is told of a text that is not sent."""
+    return {
+        name: msgspec.structs.replace(one, headline=f"{silence.words}: not texted: {one.headline}", body="", facts=())
+        for name, one in free_messages(incident, policy).items()
+    }
+
+
 def why_not_to_text(
     incident: Incident, listings: Mapping[int, Listing], ours: Mapping[str, datetime], policy: Policy, now: datetime
-) -> str:
-    """Why no text may be sent of `incident` now, in plain words; empty when one may.
+) -> Silence | None:
+    """Why no text may be sent of `incident` now; None when one may.
 
     `listings`: the provider's list, by phone. `ours`: when this instance texted within the hour, by ref.
     """
     if incident.ref in ours:
-        return "this instance has texted it already"
+        return Silence("this instance has texted it already", is_told=False)
     if trouble := next((listing.trouble for listing in listings.values() if listing.trouble), ""):
-        return f"Twilio's list cannot be read ({trouble}), and this instance has texted within the hour" if ours else ""
+        words = f"Twilio's list cannot be read ({trouble}), and this instance has texted within the hour"
+        return Silence(words) if ours else None
     texts = [text for listing in listings.values() for text in listing.texts if text.may_be_ours]
     since = (incident.started_at or now - WINDOW) - CLOCK_SKEW
-    if any(text.created_at >= since and not text.refs.isdisjoint(refs_of(incident.key, 1)) for text in texts):
-        return "it was texted already, says Twilio's list"
+    refs = frozenset().union(*(refs_of(incident.key, generation) for generation in GENERATIONS))
+    if any(text.created_at >= since and not text.trouble and not text.refs.isdisjoint(refs) for text in texts):
+        return Silence("it was texted already, says Twilio's list", is_told=False)
     if _taken(texts, ours, now) >= policy.sms.max_per_hour:
-        return f"SMS rate cap ({policy.sms.max_per_hour}/hr) hit, says Twilio's list"
+        return Silence(f"SMS rate cap ({policy.sms.max_per_hour}/hr) hit, says Twilio's list")
     unlisted = [at for ref, at in ours.items() if not any(ref in text.refs for text in texts)]
     if any(now - at < LISTED_WITHIN for at in unlisted):
-        return "the last text from here is not in Twilio's list yet, so others may have sent some that are not either"
-    return ""
+        # What is not there yet of ours may not be there of others either.
+        return Silence("the last text from here is not in Twilio's list yet")
+    return None
 
 
 def _taken(texts: Iterable[Text], ours: Mapping[str, datetime], now: datetime) -> int:

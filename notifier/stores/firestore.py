@@ -23,7 +23,7 @@ from google.cloud.firestore_v1.services.firestore.transports import FirestoreGrp
 
 from notifier.core.incident import Incident, IncidentState
 from notifier.core.ledger import Ledger
-from notifier.ports import Conflict, Found, Gathered, StoreDown, StoreRefused
+from notifier.ports import Conflict, Found, Gathered, NoTimeLeft, StoreDown, StoreRefused
 from notifier.stores.documents import (
     INCIDENTS,
     LEDGER_ID,
@@ -226,8 +226,7 @@ class FirestoreStore:
     def _ask(self, deadline: float, call: Callable[[Client, float], T]) -> T:
         """The answer of `call(client, timeout)`, tried within `deadline`. Raises StoreDown, StoreRefused."""
         tries = TRIES
-        words = "no time was left to ask Firestore"
-        cause: Exception | None = None
+        down: StoreDown = NoTimeLeft("no time was left to ask Firestore")
         while tries and (left := deadline - time.monotonic()) > 0:
             allowed = left if tries == 1 else max(left / 2, min(left, USEFUL_SECONDS))
             until = time.monotonic() + allowed
@@ -241,9 +240,9 @@ class FirestoreStore:
                             self._connections.retire(connection)
                         raise
             except (google_errors.GoogleAPIError, GoogleAuthError, OSError, ValueError) as error:
-                words = self._what_to_check(error)
-                cause = error
-        raise StoreDown(words) from cause
+                down = StoreDown(self._what_to_check(error))
+                down.__cause__ = error
+        raise down
 
     def _what_to_check(self, error: Exception) -> str:
         """Plain words for an error that means the store is down. Raises StoreRefused for any other."""

@@ -15,7 +15,7 @@ import msgspec
 
 from notifier.core.incident import Incident, IncidentState
 from notifier.core.ledger import Ledger
-from notifier.ports import Conflict, Found, Gathered, StoreDown, StoreRefused
+from notifier.ports import Conflict, Found, Gathered, NoTimeLeft, StoreDown, StoreRefused
 from notifier.stores.documents import (
     INCIDENTS,
     LEDGER_ID,
@@ -168,7 +168,7 @@ class SqliteStore:
             raise StoreDown(f"{self._file} is in use by other requests for too long")
         try:
             if deadline <= time.monotonic():
-                raise StoreDown(f"no time was left to open {self._file}")
+                raise NoTimeLeft(f"no time was left to open {self._file}")
             yield self._opened(deadline)
         except sqlite3.Error as error:
             self._drop()  # The next call starts afresh: the file may have been replaced or its rights mended.

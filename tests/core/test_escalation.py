@@ -437,13 +437,14 @@ class TestWaitingPages:
         still = tick(waiting, after(minutes=30), ledger=full(5, after(minutes=30)))
         assert (still.send, still.incident, still.notes) == ((), waiting.incident, ())
 
-    def test_capped_again_after_all_it_is_not_said_twice(self) -> None:
+    def test_capped_again_after_all_it_is_said_with_the_new_time(self) -> None:
         """Two ticks find the same room; one of them is second."""
         freed = tick(capped(), after(hours=2), send_seconds=-1)
         assert states(freed)["opened/sms/0/1"] == "pending"
         held = tick(freed, after(hours=2, minutes=1), ledger=full(5, after(hours=2)))
         assert states(held)["opened/sms/0/1"] == "capped"
-        assert held.send == ()
+        assert set(held.send) == {f"notice/opened-sms-0-1-capped-31-1401/{name}" for name in FREE}
+        assert "next slot 15:00 UTC" in delivery(held, held.send[0]).words
         assert known(held).waiting_since == after(hours=2, minutes=1)
 
     def test_reached_by_climbing_it_leaves_the_reserved_slots(self) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from notifier.core.incident import ref_of
-from notifier.core.ledger import CLOCK_SKEW, WINDOW, Ledger
+from notifier.core.ledger import ACCEPTED_WITHIN, CLOCK_SKEW, WINDOW, Ledger, Slot, Unstored
 from notifier.core.listing import Text
 from tests.builders import NOON
 
@@ -53,7 +53,7 @@ def test_giving_back_what_is_not_held_does_no_harm() -> None:
     assert ledger.without_slot("key/1/other") == ledger
 
 
-TEXTED = {"key/1/unstored/sms/0/1": NOON}
+TEXTED = [Unstored(key="key", phone=0, at=NOON - ACCEPTED_WITHIN, id="SM1")]
 
 
 class TestOutage:
@@ -67,12 +67,25 @@ class TestOutage:
         ledger = Ledger().with_outage(NOON, TEXTED, NOON)
         assert ledger.with_outage(NOON, TEXTED, NOON) is ledger
 
+    def test_whoever_entered_it_from_the_list_before_it_counts_once(self) -> None:
+        listed = Ledger(slots={"listed/SM1": Slot(NOON)})
+        entered = listed.with_outage(NOON, TEXTED, NOON)
+        assert (entered.taken(NOON), entered.has_unstored("key", NOON)) == (1, True)
+        text = Text(id="SM1", created_at=NOON, body=f"CRITICAL: db #{ref_of('key', 1)}")
+        assert entered.with_listed([text], 0, NOON) is entered
+
+    def test_whose_text_it_is_is_known(self) -> None:
+        ledger = Ledger().with_outage(NOON, TEXTED, NOON)
+        assert ledger.has_unstored("key", NOON)
+        assert not ledger.has_unstored("key", NOON + timedelta(seconds=1))
+        assert not ledger.has_unstored("web", NOON)
+
     def test_within_a_minute_nothing_new_is_learnt(self) -> None:
         ledger = Ledger(down_at=NOON)
-        assert ledger.with_outage(NOON + timedelta(seconds=59), {}, NOON) is ledger
-        assert ledger.with_outage(NOON - timedelta(hours=1), {}, NOON) is ledger
+        assert ledger.with_outage(NOON + timedelta(seconds=59), [], NOON) is ledger
+        assert ledger.with_outage(NOON - timedelta(hours=1), [], NOON) is ledger
         later = NOON + timedelta(minutes=1)
-        assert ledger.with_outage(later, {}, later).down_at == later
+        assert ledger.with_outage(later, [], later).down_at == later
 
     def test_an_older_outage_covers_no_younger_one(self) -> None:
         ledger = Ledger(down_at=NOON).with_outage(NOON - timedelta(minutes=5), TEXTED, NOON)

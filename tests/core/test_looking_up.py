@@ -10,7 +10,7 @@ import pytest
 
 from notifier.core.events import Alerted, Decision, Finding, Settled
 from notifier.core.incident import DeliveryState, ref_of
-from notifier.core.ledger import CLOCK_SKEW, WINDOW, Ledger
+from notifier.core.ledger import CLOCK_SKEW, WINDOW, Ledger, Unstored
 from notifier.core.listing import Listing, Text
 from notifier.core.looking_up import listed_since
 from notifier.core.outcome import Outcome, Result
@@ -356,6 +356,17 @@ class TestLookFirst:
         assert PAGE in after_look.send
         assert delivery(after_look, PAGE).attempts == 1
         assert after_look.ledger.taken(NOON) == 1
+
+    @pytest.mark.parametrize("listing", [Listing(), UNREADABLE])
+    def test_an_instance_that_knows_it_texted_is_believed_until_two_lists_say_no(self, listing: Listing) -> None:
+        """The list is late, or cannot be read: the text is out, for all that instance knows."""
+        ledger = Ledger().with_outage(NOON, [Unstored(key=known(opened()).key, phone=0, at=NOON)], NOON)
+        first = decide(Alerted(self.LATE), ledger=ledger)
+        finding = Finding(delivery=PAGE, generation=1, number=0, asked_at=NOON, listing=listing)
+        event = Settled(findings=(finding,), second_try=False)
+        judged = decide(event, first.incident, first.ledger)
+        assert states(judged)[PAGE] == "unknown"
+        assert not any("/sms/" in key for key in judged.send)
 
     def test_a_list_that_cannot_be_read_is_no_reason_for_silence(self) -> None:
         after_look = self.late(listing=UNREADABLE)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+import msgspec
 import pytest
 
 from notifier.core.alert import Alert
 from notifier.core.beginning import key_of
 from notifier.core.incident import Incident, ref_of
 from notifier.core.listing import Listing, Text
-from notifier.core.unstored import free_messages, page, told_of, why_not_to_text
+from notifier.core.unstored import free_messages, not_texted, page, told_of, why_not_to_text
 from tests.builders import NOON, POLICY, SHIPPED, a_claim, an_alert
 
 UNREADABLE = Listing(trouble="403: no right to read")
@@ -45,6 +46,11 @@ BY_US = "this instance has texted it already"
 NO_LIST = "Twilio's list cannot be read (403: no right to read), and this instance has texted within the hour"
 
 
+def words(incident: Incident, listings: dict[int, Listing], ours: dict[str, datetime]) -> str:
+    silence = why_not_to_text(incident, listings, ours, POLICY, NOON)
+    return "" if silence is None else silence.words
+
+
 @pytest.mark.parametrize(
     ("listing", "ours", "why"),
     [
@@ -56,7 +62,8 @@ NO_LIST = "Twilio's list cannot be read (403: no right to read), and this instan
         (Listing(texts=same(1)), {}, ALREADY),
         (Listing(texts=same(59, length=5)), {}, ALREADY),
         (Listing(texts=same(61)), {}, ""),  # it says no start: an earlier one of the same name
-        (Listing(texts=same(1, generation=2)), {}, ""),
+        (Listing(texts=same(1, generation=2)), {}, ALREADY),
+        (Listing(texts=same(1, generation=9)), {}, ""),
         (Listing(texts=others(4)), {}, ""),
         (Listing(texts=others(5)), {}, CAP),
         (Listing(texts=others(5, minutes=60.1)), {}, CAP),
@@ -67,30 +74,53 @@ NO_LIST = "Twilio's list cannot be read (403: no right to read), and this instan
         (Listing(texts=others(5, body="")), {}, CAP),
     ],
 )
-def test_why_not_to_text(listing: Listing, ours: dict[str, object], why: str) -> None:
-    assert why_not_to_text(DB, {0: listing}, ours, POLICY, NOON) == why  # type: ignore[arg-type]
+def test_why_not_to_text(listing: Listing, ours: dict[str, datetime], why: str) -> None:
+    assert words(DB, {0: listing}, ours) == why
+
+
+@pytest.mark.parametrize(("ours", "told"), [({DB.ref: NOON}, False), ({"8VBC": NOON}, True)])
+def test_people_hear_of_a_text_that_is_not_sent_unless_it_was_texted_already(
+    ours: dict[str, datetime], *, told: bool
+) -> None:
+    silence = why_not_to_text(DB, {0: Listing(texts=others(5))}, ours, POLICY, NOON)
+    assert silence is not None
+    assert silence.is_told is told
+    assert not_texted(DB, POLICY, silence)["slack"].headline == (
+        f"{silence.words}: not texted: CRITICAL: db is down (state store unreachable)"
+    )
+
+
+def test_a_text_that_failed_is_no_text() -> None:
+    failed = tuple(msgspec.structs.replace(text, trouble="undelivered") for text in same(1))
+    assert words(DB, {0: Listing(texts=failed)}, {}) == ""
+
+
+def test_the_next_text_waits_until_the_last_one_is_listed() -> None:
+    just_now = {"8VBC": NOON - timedelta(seconds=59)}
+    assert words(DB, {0: Listing()}, just_now) == "the last text from here is not in Twilio's list yet"
+    assert words(DB, {0: Listing()}, {"8VBC": NOON - timedelta(minutes=1)}) == ""
 
 
 def test_one_of_ours_that_is_listed_counts_once() -> None:
     texts = others(4)
     (ref,) = texts[0].refs
-    assert why_not_to_text(DB, {0: Listing(texts=texts)}, {ref: NOON}, POLICY, NOON) == ""
+    assert words(DB, {0: Listing(texts=texts)}, {ref: NOON}) == ""
 
 
 def test_texts_to_all_phones_count() -> None:
     listings = {0: Listing(texts=others(3)), 1: Listing(texts=others(2))}
-    assert why_not_to_text(DB, listings, {}, POLICY, NOON) == CAP
+    assert words(DB, listings, {}) == CAP
 
 
 def test_the_list_of_one_phone_alone_is_no_list() -> None:
     listings = {0: Listing(), 1: UNREADABLE}
-    assert why_not_to_text(DB, listings, ANOTHER, POLICY, NOON) == NO_LIST
+    assert words(DB, listings, ANOTHER) == NO_LIST
 
 
 def test_what_began_long_ago_and_was_texted_then_is_not_texted_again() -> None:
     long_ago = begun(an_alert(started_at=NOON - timedelta(days=2)))
-    assert why_not_to_text(long_ago, {0: Listing(texts=same(47 * 60))}, {}, POLICY, NOON) == ALREADY
-    assert why_not_to_text(long_ago, {0: Listing(texts=same(49 * 60))}, {}, POLICY, NOON) == ""
+    assert words(long_ago, {0: Listing(texts=same(47 * 60))}, {}) == ALREADY
+    assert words(long_ago, {0: Listing(texts=same(49 * 60))}, {}) == ""
 
 
 @pytest.mark.parametrize("severity", ["info", "warning", "error", ""])
