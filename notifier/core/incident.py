@@ -46,6 +46,10 @@ class DeliveryState(Enum):
     """Not needed any more: answered before it was sent."""
 
 
+OUT = (DeliveryState.SENT, DeliveryState.UNKNOWN)
+"""The states of what somebody has heard, or may have."""
+
+
 class Kind(Enum):
     """What a delivery tells: the first word of its key."""
 

@@ -109,7 +109,9 @@ def _not_readable(draft: Draft, key: str, why: str) -> None:
         if delivery.looked_since is None:
             draft.note(f"whether {who(delivery)} was texted cannot be looked up yet: {why}", Severity.WARNING)
     else:
-        draft.update(key, due_at=None, detail=f"not known whether it was sent: {why}")
+        # As if it had been sent: the list of phones is walked on from here.
+        claimed_at = delivery.claimed_at or draft.now
+        draft.update(key, due_at=None, claimed_at=claimed_at, detail=f"not known whether it was sent: {why}")
         words = f"Twilio's list gave no answer for {duration(LOOK_AT_MOST)} ({why}), so it is not sent again"
         could_not_page(draft, key, words, certain=False)
 

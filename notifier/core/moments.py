@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from notifier.core.alert import Severity
-from notifier.core.incident import Delivery, DeliveryState, Incident, IncidentState
+from notifier.core.incident import OUT, Delivery, DeliveryState, Incident, IncidentState
 from notifier.core.policy import Policy
 
 EXPIRES = timedelta(days=8)
@@ -68,14 +68,11 @@ def next_page(incident: Incident, policy: Policy, *, but: int | None = None) -> 
 def next_page_due(incident: Incident, policy: Policy) -> datetime | None:
     """When the next phone is paged if nobody answers; None when none is, or one is still being paged."""
     pages = [delivery for delivery in incident.deliveries.values() if delivery.channel == "sms"]
-    out = [page.claimed_at for page in pages if page.claimed_at and page.state in _OUT]
+    out = [page.claimed_at for page in pages if page.claimed_at and page.state in OUT]
     still = any(page.due_at or page.state is DeliveryState.CAPPED for page in pages)
     if incident.state is not IncidentState.OPEN or still or not out or next_page(incident, policy) is None:
         return None
     return max(out) + policy.sms.next_phone
-
-
-_OUT = (DeliveryState.SENT, DeliveryState.UNKNOWN)
 
 
 def expires_at(incident: Incident) -> datetime | None:

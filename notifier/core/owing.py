@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from notifier.core.alert import Severity
 from notifier.core.draft import Draft
 from notifier.core.events import Attempt, Decision
-from notifier.core.incident import Delivery, DeliveryState, Incident, IncidentState, Kind
+from notifier.core.incident import OUT, Delivery, DeliveryState, Incident, IncidentState, Kind
 from notifier.core.ledger import ACCEPTED_WITHIN
 from notifier.core.message import headline
 from notifier.core.moments import Page, next_page
@@ -17,7 +17,6 @@ from notifier.core.wording import clock_time
 LOOKED = timedelta(minutes=1)
 """How long what the provider's list showed is good enough to send on."""
 
-_OUT = (DeliveryState.SENT, DeliveryState.UNKNOWN)
 _ANSWERS = {IncidentState.ACKNOWLEDGED: Kind.ACKNOWLEDGED, IncidentState.RESOLVED: Kind.RESOLVED}
 
 
@@ -86,7 +85,7 @@ def owe_answer(draft: Draft) -> None:
         # Of what nothing can close nobody waits to hear that it is over.
         return
     deliveries = draft.incident.deliveries
-    heard = {delivery.channel for delivery in deliveries.values() if delivery.state in _OUT}
+    heard = {delivery.channel for delivery in deliveries.values() if delivery.state in OUT}
     owe(draft, kind, [one for one in FREE_CHANNELS if one in heard and f"{kind.value}/{one}" not in deliveries])
 
 
@@ -187,7 +186,7 @@ def slot_name(draft: Draft, key: str, generation: int) -> str:
 
 def is_first_page(incident: Incident) -> bool:
     """Whether the sender called it critical and no page of it has gone out, or may have."""
-    out = (*_OUT, DeliveryState.CLAIMED)
+    out = (*OUT, DeliveryState.CLAIMED)
     paged = any(delivery.channel == "sms" and delivery.state in out for delivery in incident.deliveries.values())
     return incident.severity is Severity.CRITICAL and not paged
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from notifier.core.alert import Alert, Severity
-from notifier.core.incident import Delivery, DeliveryState, Incident, IncidentState
+from notifier.core.incident import Delivery, DeliveryState, Incident, IncidentState, Kind
 from notifier.core.moments import expires_at
 from notifier.ports import StoreError
 from tests.simulation.providers import Accepted
@@ -18,8 +18,13 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 HOUR = 3_600.0
+LOOKED = 30.0
+"""Seconds before a text within which its list was read."""
+SOON = 120.0
+"""Within so long two texts about one incident are about the same opening."""
 SKEW = timedelta(seconds=2)
 _RANK = {state: rank for rank, state in enumerate(IncidentState)}
+_NOT_SENT = (DeliveryState.PENDING, DeliveryState.CAPPED, DeliveryState.FAILED, DeliveryState.CANCELLED)
 _OPEN_ENDED = (DeliveryState.PENDING, DeliveryState.CLAIMED)
 
 
@@ -33,6 +38,8 @@ class Checks:
         """How each generation of each incident stood last."""
         self._claimed: set[tuple[str, int, str]] = set()
         """Texts whose claim was committed."""
+        self._words: dict[tuple[str, int], set[str]] = defaultdict(set)
+        """What the history of each generation has said: it is bounded, and forgets."""
         self._superseded: set[tuple[str, int]] = set()
         """Generations of which the next one said what was not told."""
         self._answered: list[tuple[Post, Alert, str, int]] = []
@@ -68,6 +75,7 @@ class Checks:
         if self._world.traces:
             self._trace_changes(before, after)
         self._last[after.key, after.generation] = after
+        self._words[after.key, after.generation].update(entry.text for entry in after.history[-8:])
         same = before if before and before.generation == after.generation else None
         if before and not same and any("opened again before these" in entry.text for entry in after.history):
             self._superseded.add((before.key, before.generation))
@@ -87,6 +95,8 @@ class Checks:
             self.wrong(f"forgotten: {key} of {after.ref} is {delivery.state.value} without a due time")
         if delivery.state is DeliveryState.CAPPED and after.waiting_since is None:
             self.wrong(f"forgotten: {key} of {after.ref} is held back by the cap, and nobody waits for room")
+        if delivery.state is DeliveryState.CAPPED and not any("-capped" in name for name in after.deliveries):
+            self.wrong(f"silent: {key} of {after.ref} is held back by the cap, and nobody is told")
         taken_over = was and was.state is DeliveryState.CLAIMED and was.claim != delivery.claim
         if was and taken_over and was.due_at and was.due_at > self._world.now + SKEW:
             self.wrong(f"taken over: {key} of {after.ref} before its lease ended")
@@ -96,8 +106,21 @@ class Checks:
         self._claimed.add((after.key, after.generation, key))
         if after.effective is not Severity.CRITICAL:
             self.wrong(f"below critical: {key} of {after.ref} claimed at {after.effective.value}")
+        self._check_reserved(key, before, after)
         if after.state is not IncidentState.OPEN or (before and before.state is not IncidentState.OPEN):
             self.wrong(f"after an answer: {key} of {after.ref} claimed when it was {after.state.value}")
+
+    def _check_reserved(self, key: str, before: Incident | None, after: Incident) -> None:
+        """The last slots are for first pages of what its sender called critical. Called before the ledger changes."""
+        others = {name: one for name, one in after.deliveries.items() if one.channel == "sms" and name != key}
+        if after.severity is Severity.CRITICAL and all(one.state in _NOT_SENT for one in others.values()):
+            return
+        # A slot that this very commit gives back; and some end by themselves while clocks differ.
+        was = before.deliveries if before else {}
+        freed = [name for name, one in others.items() if one.state in _NOT_SENT and name in was and was[name].claim]
+        taken = self._world.documents.ledger.taken(self._world.now + SKEW + SKEW) - len(freed) - (key in was)
+        if taken >= self._world.day.max_per_hour - self._world.day.reserved:
+            self.wrong(f"reserved: {key} of {after.ref} took a slot kept for first pages")
 
     def verdict(self) -> list[str]:
         """Everything that was wrong, once all is quiet."""
@@ -140,12 +163,23 @@ class Checks:
                 self.wrong(f"a stranger was texted: phone {one.message.phone}")
 
     def _check_unstored(self, texts: list[Accepted]) -> None:
-        """Without the store: each instance at most once per incident, within the hour."""
-        for place, one in enumerate(texts):
-            for other in texts[:place]:
-                same = one.instance == other.instance and one.message.incident == other.message.incident
-                if same and one.at - other.at < HOUR:
-                    self.wrong(f"doubled without the store: {one.message.ref} by {one.instance}")
+        """Without the store: each instance once per incident within the hour, and nothing its list spoke against."""
+        everything = [one for one in self._world.provider.taken if one.channel == "sms"]
+        for one in texts:
+            before = [other for other in everything if other.at < one.at and one.at - other.at < HOUR]
+            listed = [other for other in before if other.listed_at < one.at - LOOKED and not other.listed_empty]
+            if any(self._is_again(one, other) for other in before if not other.stored):
+                self.wrong(f"doubled without the store: {one.message.ref} by {one.instance}")
+            if one.looked and len(listed) >= self._world.day.max_per_hour:
+                self.wrong(f"over the cap without the store: {one.message.ref}, though the list showed {len(listed)}")
+            about_it = [
+                other for other in listed if not other.stored and other.message.incident == one.message.incident
+            ]
+            if one.looked and any(one.at - other.at < SOON for other in about_it):
+                self.wrong(f"doubled without the store: {one.message.ref}, though the list showed it")
+
+    def _is_again(self, one: Accepted, other: Accepted) -> bool:
+        return one.instance == other.instance and one.message.incident == other.message.incident
 
     def _check_end(self, incident: Incident, taken: set[str]) -> None:
         latest = self._world.documents.incidents[incident.key][0]
@@ -155,8 +189,12 @@ class Checks:
         if latest.generation != incident.generation:
             return
         for key, delivery in incident.deliveries.items():
+            unknown = delivery.channel == "sms" and delivery.state is DeliveryState.UNKNOWN
+            if unknown and incident.state is IncidentState.OPEN and not self._has_said(incident, "nobody can tell"):
+                self.wrong(f"lost: whether {key} of {incident.ref} was sent was never looked up")
             if delivery.due_at is not None or delivery.state in (*_OPEN_ENDED, DeliveryState.CAPPED):
                 self.wrong(f"lost: {key} of {incident.ref} is {delivery.state.value} at the end, due {delivery.due_at}")
+        self._check_hears_the_end(incident)
         if incident.state is IncidentState.OPEN and incident.next_due != expires_at(incident):
             self.wrong(f"forgotten: {incident.ref} is open, and still due at {incident.next_due}")
         climbs = not incident.one_off and incident.severity >= self._world.policy.climbs_from
@@ -164,6 +202,17 @@ class Checks:
             self.wrong(f"lost: {incident.ref} is open and unanswered, and never climbed to critical")
         if incident.state is IncidentState.OPEN and incident.effective is Severity.CRITICAL:
             self._check_pages(incident)
+
+    def _check_hears_the_end(self, incident: Incident) -> None:
+        """Whoever has heard of it hears that it is over, or answered."""
+        kind = {IncidentState.RESOLVED: "resolved", IncidentState.ACKNOWLEDGED: "acknowledged"}.get(incident.state)
+        heard = {one.channel for one in incident.deliveries.values() if one.state is DeliveryState.SENT} - {"sms"}
+        for channel in heard if kind else ():
+            if f"{kind}/{channel}" not in incident.deliveries:
+                self.wrong(f"silent: {channel} heard of {incident.ref}, and never that it is {kind}")
+
+    def _has_said(self, incident: Incident, words: str) -> bool:
+        return any(words in text for text in self._words[incident.key, incident.generation])
 
     def _was_found(self, incident: Incident, delivery: Delivery) -> bool:
         """Recorded as sent because the list showed a text of it that went out without the store."""
@@ -188,22 +237,27 @@ class Checks:
             one.channel
             for one in self._world.provider.taken
             if (one.message.incident, one.message.generation) == (incident.key, incident.generation)
+            and one.message.kind in (Kind.OPENED, Kind.ESCALATED)
         }
-        words = " ".join(entry.text for entry in incident.history)
         for channel in set(self._world.policy.routes[severity]) - {"log"} - reached:
-            if not self._is_explained(channel, incident, words):
+            if not self._is_explained(channel, incident):
                 self.wrong(f"lost: {post} never reached {channel}, and nothing says why")
 
-    def _is_explained(self, channel: str, incident: Incident, words: str) -> bool:
-        deliveries = [one for one in incident.deliveries.values() if one.channel == channel]
-        if any(self._was_found(incident, one) for one in deliveries):
-            return True
+    def _is_explained(self, channel: str, incident: Incident) -> bool:
+        opens = (Kind.OPENED, Kind.ESCALATED)
+        deliveries = [one for one in incident.deliveries.values() if one.channel == channel and one.kind in opens]
         states = {one.state for one in deliveries}
-        if states & {DeliveryState.FAILED, DeliveryState.CANCELLED, DeliveryState.UNKNOWN}:
-            return True
-        if (incident.key, incident.generation) in self._superseded or "closed before it was opened" in words:
-            return True
-        return incident.state is not IncidentState.OPEN and not states
+        return (
+            any(self._was_found(incident, one) for one in deliveries)
+            or (incident.key, incident.generation) in self._superseded
+            or self._has_said(incident, "closed before it was opened")
+            # Over, or answered, before it could be told.
+            or (incident.state is not IncidentState.OPEN and states <= {*_NOT_SENT, DeliveryState.UNKNOWN})
+            or self._has_said(incident, f"{'phone' if channel == 'sms' else channel} cannot be told")
+            or (channel == "sms" and self._has_said(incident, "NOT texted to phone"))
+            or (channel == "sms" and self._has_said(incident, "nobody can tell"))
+            or self._has_said(incident, f"{channel} not told: given up")
+        )
 
     def _trace_changes(self, before: Incident | None, after: Incident) -> None:
         name = after.incident_id

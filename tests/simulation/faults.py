@@ -34,7 +34,7 @@ ROUGH = Rates(
         "429": 0.04,
         "taken, answer lost": 0.07,
         "not taken, answer lost": 0.05,
-        "taken late": 0.03,
+        "taken late": 0.05,
         "slow": 0.04,
         "stalled past the deadline": 0.03,
     },

@@ -95,6 +95,28 @@ BUGS: dict[str, Bug] = {
         "            return state is IncidentState.OPEN\n        case Kind.OPENED:\n",
         "            return True\n        case Kind.OPENED:\n",
     ),
+    "a lost text is never looked up": Bug(
+        "notifier.core.settling",
+        '        draft.update(key, state=state, detail=outcome.detail)\n        draft.note(f"{words}; it is looked up',
+        "        draft.update(key, state=state, due_at=None, detail=outcome.detail)\n"
+        '        draft.note(f"{words}; it is looked up',
+    ),
+    "the reserved slots are for anybody": Bug(
+        "notifier.core.owing",
+        "    return draft.ledger.has_room(sms.max_per_hour, sms.reserved, draft.now, first_page=first_page)\n",
+        "    return draft.ledger.has_room(sms.max_per_hour, sms.reserved, draft.now, first_page=True)\n",
+    ),
+    "the cap is told nowhere": Bug("notifier.core.owing", "    owe_notice(draft, topic, words)\n", ""),
+    "an answer is told to nobody": Bug(
+        "notifier.core.owing",
+        "    kind = _ANSWERS.get(draft.incident.state)\n",
+        "    kind = None\n",
+    ),
+    "without the store the list is not heeded": Bug(
+        "notifier.core.unstored",
+        "    texts = [text for listing in listings.values() for text in listing.texts if text.may_be_ours]\n",
+        "    texts: list[Text] = []\n",
+    ),
     "a capped page is forgotten": Bug(
         "notifier.core.escalation",
         "    hold_no_more(draft)\n",

@@ -30,6 +30,14 @@ class Line(Protocol):
         """The request has handed this to its channel."""
         ...
 
+    def looked(self) -> None:
+        """The request has read the list of one phone."""
+        ...
+
+    def has_looked(self) -> bool:
+        """Whether it has read those of all phones."""
+        ...
+
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):
     """One message a provider took."""
@@ -42,6 +50,8 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
     message: Message
     stored: bool
     """Sent by the road, and not without the store."""
+    looked: bool
+    """Its request had read the list, and could."""
     listed_at: float = 0.0
     listed_empty: bool = False
 
@@ -60,7 +70,7 @@ class Provider:
         self._clock = clock
         self._random = random
 
-    def take(self, channel: str, instance: str, message: Message, *, stored: bool) -> str:
+    def take(self, channel: str, instance: str, message: Message, *, stored: bool, looked: bool = False) -> str:
         """Take a message; its id."""
         now = self._now()
         self.taken.append(
@@ -71,7 +81,8 @@ class Provider:
                 instance=instance,
                 message=message,
                 stored=stored,
-                listed_at=now + self._random.choice((0.0, self._random.uniform(0, 2), self._random.uniform(10, 25))),
+                looked=looked,
+                listed_at=now + self._random.choice((0.0, self._random.uniform(0, 2), self._random.uniform(15, 25))),
                 listed_empty=now < self.empty_until,
             )
         )
@@ -124,8 +135,8 @@ class Phone:
             line.touch("no answer from Twilio", max(deadline - line.monotonic(), 0.0))
             return Outcome(Result.UNKNOWN, "no answer")
         # Twilio gives up on a request of its own after some 26 s.
-        line.touch("Twilio thinks", line.random.uniform(5, 20) if fault == "taken late" else 0.01)
-        sid = self._provider.take("sms", self._instance, message, stored=self._stored)
+        line.touch("Twilio thinks", line.random.uniform(12, 22) if fault == "taken late" else 0.01)
+        sid = self._provider.take("sms", self._instance, message, stored=self._stored, looked=line.has_looked())
         if fault == "taken, answer lost":
             line.touch("no answer from Twilio", max(deadline - line.monotonic(), 0.0))
             return Outcome(Result.UNKNOWN, "no answer")
@@ -144,6 +155,7 @@ class Phone:
         line.touch("the list", 0.05)
         if line.monotonic() >= deadline:
             return Listing(trouble="no answer in time")
+        line.looked()
         return Listing(texts=texts)
 
     def preview(self, message: Message) -> str:

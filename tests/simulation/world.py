@@ -65,6 +65,7 @@ class Request:
         """At which touch the instance's channel to the store goes dead; 0: never."""
         self.touches = 0
         self.store_was_down = False
+        self.lists_read = 0
         self.claims: set[str] = set()
         """The claim ids made for it."""
         self.tried: set[tuple[str, int, str]] = set()
@@ -142,6 +143,12 @@ class Instance:
     def store_is_down(self) -> StoreDown:
         self._request.store_was_down = True
         return StoreDown("no answer in time")
+
+    def looked(self) -> None:
+        self._request.lists_read += 1
+
+    def has_looked(self) -> bool:
+        return self._request.lists_read >= self._world.day.phones
 
     def tried(self, message: Message) -> None:
         self._request.tried.add((message.incident, message.generation, message.delivery))
