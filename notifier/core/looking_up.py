@@ -57,7 +57,7 @@ def look_at(draft: Draft, finding: Finding) -> None:
         _found_sent(draft, key, text)
     elif delivery.state is not DeliveryState.UNKNOWN or delivery.due_at is None:
         return  # settled meanwhile
-    elif not delivery.attempts and not draft.ledger.has_unstored(draft.incident.key, since):
+    elif not delivery.attempts and not _is_said_to_be_out(draft, delivery, since):
         # That it might have gone out without the store, for all we know, is not worth silence.
         if listing.trouble:
             words = f"could not look whether {who(delivery)} was texted without the store: {listing.trouble}"
@@ -67,6 +67,11 @@ def look_at(draft: Draft, finding: Finding) -> None:
         _not_readable(draft, key, listing.trouble or "the list shows texts without their words")
     else:
         _not_found(draft, key, finding.asked_at)
+
+
+def _is_said_to_be_out(draft: Draft, delivery: Delivery, since: datetime) -> bool:
+    """Whether an instance has entered that it texted this incident without the store."""
+    return delivery.look_first and draft.ledger.has_unstored(draft.incident.key, since)
 
 
 _UNSETTLED = (DeliveryState.UNKNOWN, DeliveryState.PENDING, DeliveryState.CAPPED)
@@ -125,4 +130,6 @@ def _not_found(draft: Draft, key: str, asked_at: datetime) -> None:
         return
     draft.ledger = draft.ledger.without_slot(slot_name(draft, key, draft.incident.generation))
     draft.update(key, state=DeliveryState.PENDING, due_at=draft.now, not_found_at=None, looked_since=None)
+    # Whoever said that it had gone out without the store is believed no longer.
+    draft.update(key, look_first=False, looked_at=draft.now)
     draft.note(f"{who(delivery)} was not texted: looked up twice at Twilio; it is sent again", Severity.WARNING)

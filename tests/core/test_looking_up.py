@@ -368,6 +368,14 @@ class TestLookFirst:
         assert states(judged)[PAGE] == "unknown"
         assert not any("/sms/" in key for key in judged.send)
 
+    def test_after_two_lists_that_say_no_it_is_sent(self) -> None:
+        ledger = Ledger().with_outage(NOON, [Unstored(key=known(opened()).key, phone=0, at=NOON)], NOON)
+        first = decide(Alerted(self.LATE), ledger=ledger)
+        finding = Finding(delivery=PAGE, generation=1, number=0, asked_at=NOON, listing=Listing())
+        once = decide(Settled(findings=(finding,), second_try=False), first.incident, first.ledger)
+        twice = listed(once, now=after(seconds=30))
+        assert (states(twice)[PAGE], PAGE in twice.send) == ("claimed", True)
+
     def test_a_list_that_cannot_be_read_is_no_reason_for_silence(self) -> None:
         after_look = self.late(listing=UNREADABLE)
         assert PAGE in after_look.send
