@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 HOUR = 3_600.0
 LOOKED = 30.0
 """Seconds before a text within which its list was read."""
-SOON = 120.0
-"""Within so long two texts about one incident are about the same opening."""
 SKEW = timedelta(seconds=2)
 _RANK = {state: rank for rank, state in enumerate(IncidentState)}
 _NOT_SENT = (DeliveryState.PENDING, DeliveryState.CAPPED, DeliveryState.FAILED, DeliveryState.CANCELLED)
@@ -172,10 +170,9 @@ class Checks:
                 self.wrong(f"doubled without the store: {one.message.ref} by {one.instance}")
             if one.looked and len(listed) >= self._world.day.max_per_hour:
                 self.wrong(f"over the cap without the store: {one.message.ref}, though the list showed {len(listed)}")
-            about_it = [
-                other for other in listed if not other.stored and other.message.incident == one.message.incident
-            ]
-            if one.looked and any(one.at - other.at < SOON for other in about_it):
+            # The facts say since when it is open, so they tell one opening from the next.
+            what = (False, one.message.incident, one.message.facts)
+            if one.looked and what in [(other.stored, other.message.incident, other.message.facts) for other in listed]:
                 self.wrong(f"doubled without the store: {one.message.ref}, though the list showed it")
 
     def _is_again(self, one: Accepted, other: Accepted) -> bool:
