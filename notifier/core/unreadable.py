@@ -23,26 +23,25 @@ _COUNTER = "more since "
 
 def unreadable_alert(identity: str, reason: str, message_id: str = "") -> Alert:
     """What people are told of a body we could not read. `identity`: its message id or a hash of it."""
-    return Alert(
-        source=SOURCE,
-        incident_id=f"unreadable {identity}",
-        title="An alert we could not read",
-        text=f"A sender with the right token sent something that is no alert, so nobody was paged for it.\n{reason}",
-        one_off=True,
-        unreadable=True,
-        message_id=message_id,
-    )
+    text = f"A sender with the right token sent something that is no alert, so nobody was paged for it.\n{reason}"
+    return _told_once(f"unreadable {identity}", "An alert we could not read", text, message_id)
 
 
 def unreadable_document(key: str, reason: str) -> Alert:
     """What people are told of an incident's document that the tick could not read."""
+    text = f"Something is due of an incident whose document cannot be read, so nobody is told of it.\n{reason}"
+    return _told_once(f"document {key}", "A stored incident we could not read", text)
+
+
+def _told_once(incident_id: str, title: str, text: str, message_id: str = "") -> Alert:
     return Alert(
         source=SOURCE,
-        incident_id=f"document {key}",
-        title="A stored incident we could not read",
-        text=f"Something is due of an incident whose document cannot be read, so nobody is told of it.\n{reason}",
+        incident_id=incident_id,
+        title=title,
+        text=text,
         one_off=True,
         unreadable=True,
+        message_id=message_id,
     )
 
 
