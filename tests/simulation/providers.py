@@ -30,8 +30,12 @@ class Line(Protocol):
         """The request has handed this to its channel."""
         ...
 
+    def looks(self) -> None:
+        """The request begins to read the list of one phone: an earlier list of that is old."""
+        ...
+
     def looked(self) -> None:
-        """The request has read the list of one phone."""
+        """It has read it."""
         ...
 
     def has_looked(self) -> bool:
@@ -148,6 +152,7 @@ class Phone:
     def look_up(self, phone: int, since: datetime, deadline: float) -> Listing:
         line = self._line
         fault = line.draw("list_texts")
+        line.looks()
         line.touch("ask for the list", line.random.uniform(1, 4) if fault == "list slow" else 0.05)
         if fault == "list refused" or self._provider.is_out("list"):
             return Listing(trouble="Twilio does not show the list")

@@ -65,6 +65,7 @@ class Request:
         """At which touch the instance's channel to the store goes dead; 0: never."""
         self.touches = 0
         self.store_was_down = False
+        self.lists_asked = 0
         self.lists_read = 0
         self.claims: set[str] = set()
         """The claim ids made for it."""
@@ -144,11 +145,15 @@ class Instance:
         self._request.store_was_down = True
         return StoreDown("no answer in time")
 
+    def looks(self) -> None:
+        self._request.lists_asked += 1
+
     def looked(self) -> None:
         self._request.lists_read += 1
 
     def has_looked(self) -> bool:
-        return self._request.lists_read >= self._world.day.phones
+        # One that failed since may be the one it went by: then nobody can say what it knew.
+        return 0 < self._request.lists_asked == self._request.lists_read
 
     def tried(self, message: Message) -> None:
         self._request.tried.add((message.incident, message.generation, message.delivery))
