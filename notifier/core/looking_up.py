@@ -129,7 +129,14 @@ def _not_found(draft: Draft, key: str, asked_at: datetime) -> None:
         draft.update(key, not_found_at=first, looked_since=None, due_at=first + APART)
         return
     draft.ledger = draft.ledger.without_slot(slot_name(draft, key, draft.incident.generation))
-    draft.update(key, state=DeliveryState.PENDING, due_at=draft.now, not_found_at=None, looked_since=None)
-    # Whoever said that it had gone out without the store is believed no longer.
-    draft.update(key, look_first=False, looked_at=draft.now)
+    draft.update(
+        key,
+        state=DeliveryState.PENDING,
+        due_at=draft.now,
+        not_found_at=None,
+        looked_since=None,
+        # Whoever said that it had gone out without the store is believed no longer.
+        look_first=False,
+        looked_at=draft.now,
+    )
     draft.note(f"{who(delivery)} was not texted: looked up twice at Twilio; it is sent again", Severity.WARNING)
