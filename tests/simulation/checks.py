@@ -170,9 +170,9 @@ class Checks:
                 self.wrong(f"doubled without the store: {one.message.ref} by {one.instance}")
             if one.looked and len(listed) >= self._world.day.max_per_hour:
                 self.wrong(f"over the cap without the store: {one.message.ref}, though the list showed {len(listed)}")
-            # The facts say since when it is open, so they tell one opening from the next.
-            what = (False, one.message.incident, one.message.facts)
-            if one.looked and what in [(other.stored, other.message.incident, other.message.facts) for other in listed]:
+            # Its start, to the second, tells one opening of an incident from the next.
+            what = (False, one.message.incident, one.open_since)
+            if one.looked and what in [(other.stored, other.message.incident, other.open_since) for other in listed]:
                 self.wrong(f"doubled without the store: {one.message.ref}, though the list showed it")
 
     def _is_again(self, one: Accepted, other: Accepted) -> bool:

@@ -42,6 +42,10 @@ class Line(Protocol):
         """Whether it has read those of all phones."""
         ...
 
+    def open_since(self) -> datetime | None:
+        """The start of the alert it is about; None for none, and for what is about no alert."""
+        ...
+
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):
     """One message a provider took."""
@@ -56,6 +60,8 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
     """Sent by the road, and not without the store."""
     looked: bool
     """Its request had read the list, and could."""
+    open_since: datetime | None
+    """The start of the alert its request was about."""
     listed_at: float = 0.0
     listed_empty: bool = False
 
@@ -74,7 +80,16 @@ class Provider:
         self._clock = clock
         self._random = random
 
-    def take(self, channel: str, instance: str, message: Message, *, stored: bool, looked: bool = False) -> str:
+    def take(
+        self,
+        channel: str,
+        instance: str,
+        message: Message,
+        *,
+        stored: bool,
+        looked: bool = False,
+        open_since: datetime | None = None,
+    ) -> str:
         """Take a message; its id."""
         now = self._now()
         self.taken.append(
@@ -86,6 +101,7 @@ class Provider:
                 message=message,
                 stored=stored,
                 looked=looked,
+                open_since=open_since,
                 listed_at=now + self._random.choice((0.0, self._random.uniform(0, 2), self._random.uniform(15, 25))),
                 listed_empty=now < self.empty_until,
             )
@@ -140,7 +156,14 @@ class Phone:
             return Outcome(Result.UNKNOWN, "no answer")
         # Twilio gives up on a request of its own after some 26 s.
         line.touch("Twilio thinks", line.random.uniform(12, 22) if fault == "taken late" else 0.01)
-        sid = self._provider.take("sms", self._instance, message, stored=self._stored, looked=line.has_looked())
+        sid = self._provider.take(
+            "sms",
+            self._instance,
+            message,
+            stored=self._stored,
+            looked=line.has_looked(),
+            open_since=line.open_since(),
+        )
         if fault == "taken, answer lost":
             line.touch("no answer from Twilio", max(deadline - line.monotonic(), 0.0))
             return Outcome(Result.UNKNOWN, "no answer")

@@ -71,6 +71,8 @@ class Request:
         """The claim ids made for it."""
         self.tried: set[tuple[str, int, str]] = set()
         """What it handed to a channel: incident, generation, delivery."""
+        self.open_since: datetime | None = None
+        """The start of its alert, as the sender says."""
 
 
 class Instance:
@@ -155,6 +157,9 @@ class Instance:
         # One that failed since may be the one it went by: then nobody can say what it knew.
         return 0 < self._request.lists_asked == self._request.lists_read
 
+    def open_since(self) -> datetime | None:
+        return self._request.open_since
+
     def tried(self, message: Message) -> None:
         self._request.tried.add((message.incident, message.generation, message.delivery))
 
@@ -179,6 +184,7 @@ class Instance:
     # What the HTTP side would do
 
     def take(self, alert: Alert) -> Taken:
+        self._request.open_since = alert.started_at
         started = self.monotonic()
         deadlines = Deadlines.of_request(started, started)
         (taken,) = self.app.relay.take_all([alert], deadlines)
