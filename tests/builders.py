@@ -13,6 +13,7 @@ from notifier.core.incident import Delivery, Incident
 from notifier.core.ledger import Ledger
 from notifier.core.outcome import Outcome, Result
 from notifier.core.policy import Policy, parse_policy
+from notifier.core.report import Progress, Report
 
 ROOT = Path(__file__).parent.parent
 NOON = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
@@ -25,6 +26,11 @@ def an_alert(severity: str = "critical", incident_id: str = "db", **fields: obje
     """An alert that opens incident `db`, unless said otherwise."""
     given: dict[str, object] = {"source": "plain", "title": f"{incident_id or 'something'} is down", **fields}
     return Alert(severity=severity, incident_id=incident_id, **given)  # type: ignore[arg-type]
+
+
+def failed_report(trouble: str) -> Report:
+    """What the provider says of a text that did not arrive."""
+    return Report(progress=Progress.FAILED, trouble=trouble)
 
 
 def a_claim(now: datetime = NOON, claim_id: str = "mine", send_seconds: float = 7.0) -> Claim:

@@ -19,6 +19,7 @@ from notifier.channels.wire import Reply, Wire, mask_phone, redact, verdict
 from notifier.core.alert import printable
 from notifier.core.listing import Listing, Text
 from notifier.core.outcome import Outcome, Result
+from notifier.core.report import Progress, Report
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -211,7 +212,8 @@ def _text(created_at: datetime, message: _Listed) -> Text:
         known = ERRORS.get(message.error_code or 0)
         words = f"{known.words} (Twilio error {message.error_code})" if known else f"error {message.error_code}"
         trouble = f"Twilio made a message of it that is {message.status}: {words}"
-    return Text(id=message.sid, created_at=created_at, body=message.body or "", trouble=trouble)
+    report = Report(progress=Progress.FAILED, trouble=trouble) if trouble else Report()
+    return Text(id=message.sid, created_at=created_at, body=message.body or "", report=report)
 
 
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)

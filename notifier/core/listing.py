@@ -8,6 +8,7 @@ from datetime import datetime
 import msgspec
 
 from notifier.core.incident import ref_of
+from notifier.core.report import Report
 
 _REF = re.compile("#([0-9A-HJKMNP-TV-Z]{4,6})(?![0-9A-Za-z])")
 
@@ -21,8 +22,13 @@ class Text(msgspec.Struct, frozen=True, kw_only=True):
     """By the provider's clock, to the second."""
     body: str = ""
     """Empty also when the provider keeps no bodies."""
-    trouble: str = ""
-    """Why it certainly did not arrive, in plain words; empty for any other text."""
+    report: Report = Report()
+    """How far it has come."""
+
+    @property
+    def trouble(self) -> str:
+        """Why it certainly did not arrive, in plain words; empty for any other text."""
+        return self.report.trouble
 
     @property
     def refs(self) -> frozenset[str]:

@@ -38,6 +38,10 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     """The text for the phone, already fitted to its segments; empty for other channels."""
     phone: int | None = None
     """Index into ONCALL_PHONE; SMS only."""
+    report_url: str = ""
+    """Where the provider is to say what became of the text; SMS only, empty where no report could be trusted."""
+    via: str = ""
+    """Which provider sends the text, where it is not Twilio (SMS_FALLBACK)."""
 
 
 FACTS = 12

@@ -30,3 +30,7 @@ class Outcome(msgspec.Struct, frozen=True):
     """The provider's own id of what it took (Twilio's sid)."""
     warning: str = ""
     """For `sent`: what a human must know all the same, in words as `detail`."""
+    opted_out: bool = False
+    """For `rejected`: the phone has answered STOP, and takes no text before it answers START."""
+    elsewhere: bool = False
+    """For `rejected` and `retry` of a text: it is this provider that cannot; another one may."""

@@ -21,6 +21,7 @@ from tests.builders import (
     an_alert,
     decide,
     delivery,
+    failed_report,
     known,
     opened,
     recorded,
@@ -91,7 +92,7 @@ class TestFound:
         assert known(found).next_due == after(minutes=15)
 
     def test_failed_at_the_provider_the_next_phone_is_paged_at_once_and_it_is_said(self) -> None:
-        failed = a_text(lost(), trouble="undelivered: the phone is switched off")
+        failed = a_text(lost(), report=failed_report("undelivered: the phone is switched off"))
         found = listed(lost(), failed, now=after(seconds=30))
         assert states(found)[PAGE] == "failed"
         assert "opened/sms/1/1" in found.send
@@ -100,7 +101,7 @@ class TestFound:
         )
 
     def test_failed_at_the_provider_it_still_counts_for_the_cap(self) -> None:
-        failed = a_text(lost(), trouble="undelivered")
+        failed = a_text(lost(), report=failed_report("undelivered"))
         assert listed(lost(), failed, now=after(seconds=30)).ledger.taken(after(seconds=30)) == 2
 
     def test_found_after_two_lists_without_it_it_is_not_sent_again(self) -> None:

@@ -12,7 +12,7 @@ from notifier.core.beginning import key_of
 from notifier.core.incident import Incident, ref_of
 from notifier.core.listing import Listing, Text
 from notifier.core.unstored import free_messages, not_texted, page, told_of, why_not_to_text
-from tests.builders import NOON, POLICY, SHIPPED, a_claim, an_alert
+from tests.builders import NOON, POLICY, SHIPPED, a_claim, an_alert, failed_report
 
 UNREADABLE = Listing(trouble="403: no right to read")
 ANOTHER = {"8VBC": NOON - timedelta(minutes=5)}
@@ -91,7 +91,7 @@ def test_people_hear_of_a_text_that_is_not_sent_unless_it_was_texted_already(
 
 
 def test_a_text_that_failed_is_no_text() -> None:
-    failed = tuple(msgspec.structs.replace(text, trouble="undelivered") for text in same(1))
+    failed = tuple(msgspec.structs.replace(text, report=failed_report("undelivered")) for text in same(1))
     assert words(DB, {0: Listing(texts=failed)}, {}) == ""
 
 
