@@ -7,11 +7,12 @@ from datetime import datetime
 
 from notifier.core.alert import WORD_CHARACTERS, Severity, cut, printable
 from notifier.core.beginning import is_redelivery, new_generation, remembered
+from notifier.core.claiming import claim_due, landed_before
 from notifier.core.draft import Draft
 from notifier.core.events import Acknowledged, Alerted, Claim, Decision, State, unchanged
 from notifier.core.incident import KEEP_AFTER_END, Incident, IncidentState, Kind
 from notifier.core.moments import EXPIRES
-from notifier.core.owing import claim_due, landed_before, owe, owe_answer
+from notifier.core.owing import owe, owe_answer
 from notifier.core.policy import Policy
 from notifier.core.wording import clock_time, duration
 

@@ -6,21 +6,13 @@ from datetime import datetime
 
 from notifier.core.alert import Severity
 from notifier.core.answering import expire
+from notifier.core.claiming import claim_due, hold_no_more, is_first_page, landed_before
 from notifier.core.draft import Draft
 from notifier.core.events import Claim, Decision, State, unchanged
 from notifier.core.incident import DeliveryState, Incident, Kind
 from notifier.core.ledger import Ledger
 from notifier.core.moments import GIVE_UP, climbed_to, expires_at, next_page_due
-from notifier.core.owing import (
-    claim_due,
-    hold_no_more,
-    is_first_page,
-    is_wanted,
-    landed_before,
-    owe_answer,
-    owe_next_page,
-    owe_route,
-)
+from notifier.core.owing import is_wanted, owe_answer, owe_next_page, owe_route
 from notifier.core.policy import Policy
 from notifier.core.settling import give_up
 from notifier.core.telling import who

@@ -9,12 +9,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from notifier.core.alert import Severity
+from notifier.core.claiming import slot_name
 from notifier.core.draft import Draft
 from notifier.core.events import Finding
 from notifier.core.incident import Delivery, DeliveryState, Incident
 from notifier.core.ledger import ACCEPTED_WITHIN, CLOCK_SKEW, WINDOW
 from notifier.core.listing import Text, refs_of
-from notifier.core.owing import slot_name
 from notifier.core.telling import could_not_page, who
 from notifier.core.wording import duration
 

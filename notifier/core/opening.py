@@ -6,11 +6,12 @@ from datetime import datetime, timedelta
 
 from notifier.core.alert import Alert, Severity
 from notifier.core.beginning import is_redelivery, new_generation, remembered
+from notifier.core.claiming import claim_due, landed_before
 from notifier.core.draft import Draft
 from notifier.core.events import Alerted, Claim, Decision, Finding, State, unchanged
 from notifier.core.incident import KEEP_AFTER_END, DeliveryState, Incident, IncidentState, Kind
 from notifier.core.looking_up import look_at
-from notifier.core.owing import claim_due, landed_before, owe, owe_route
+from notifier.core.owing import owe, owe_route
 from notifier.core.policy import Policy
 
 SAME_WORDS = timedelta(minutes=10)

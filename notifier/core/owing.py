@@ -1,21 +1,14 @@
-"""Which messages are owed to whom, and which of them this request may take now."""
+"""Which messages are owed to whom."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from notifier.core.alert import Severity
 from notifier.core.draft import Draft
-from notifier.core.events import Attempt, Decision
 from notifier.core.incident import OUT, Delivery, DeliveryState, Incident, IncidentState, Kind
-from notifier.core.ledger import ACCEPTED_WITHIN
-from notifier.core.message import headline
 from notifier.core.moments import Page, next_page
 from notifier.core.policy import FREE_CHANNELS
-from notifier.core.wording import clock_time
-
-LOOKED = timedelta(minutes=1)
-"""How long what the provider's list showed is good enough to send on."""
 
 _ANSWERS = {IncidentState.ACKNOWLEDGED: Kind.ACKNOWLEDGED, IncidentState.RESOLVED: Kind.RESOLVED}
 
@@ -89,69 +82,6 @@ def owe_answer(draft: Draft) -> None:
     owe(draft, kind, [one for one in FREE_CHANNELS if one in heard and f"{kind.value}/{one}" not in deliveries])
 
 
-def claim_due(draft: Draft) -> None:
-    """Take for this request what is due and still wanted; pages only as far as the window has room.
-
-    Past the request's last moment to send nothing is taken: it stays owed, and the tick finds it.
-    """
-    cancel_unwanted(draft)
-    if draft.now > draft.claim.send_until:
-        return
-    # Pages first: one that the cap holds back owes notices, which are then taken in the same go.
-    for page in (True, False):
-        for key, delivery in draft.incident.deliveries.items():
-            if (delivery.channel == "sms") is page and _may_be_sent(delivery) and _is_due(delivery, draft.now):
-                if page and not _may_page(draft, key):
-                    continue
-                draft.update(
-                    key,
-                    state=DeliveryState.CLAIMED,
-                    claim=draft.claim.id,
-                    claimed_at=draft.now,
-                    attempts=delivery.attempts + 1,
-                    due_at=_accepted_by(draft) if page else draft.claim.lease_until,
-                )
-
-
-def cancel_unwanted(draft: Draft) -> None:
-    """Nothing is owed that nobody needs any more. What is being sent is left to its holder."""
-    for key, delivery in draft.incident.deliveries.items():
-        unknown = delivery.state is DeliveryState.UNKNOWN and delivery.due_at is not None
-        owed = unknown or delivery.state in (DeliveryState.PENDING, DeliveryState.CAPPED)
-        if owed and not is_wanted(draft.incident, delivery):
-            state = DeliveryState.UNKNOWN if unknown and delivery.attempts else DeliveryState.CANCELLED
-            draft.update(key, state=state, due_at=None)
-
-
-def landed_before(draft: Draft) -> Decision | None:
-    """What this request holds by a commit that landed though its answer was lost; None when it holds nothing.
-
-    It is sent, as far as somebody's answer has not made it needless in between.
-    """
-    if not draft.held():
-        return None
-    cancel_unwanted_claims(draft)
-    return draft.decision()
-
-
-def cancel_unwanted_claims(draft: Draft, attempts: tuple[Attempt, ...] = ()) -> None:
-    """What this request has claimed and certainly not sent may not be needed any more: its slots are given back.
-
-    For what somebody answered in between: while a commit's answer was lost, or a page was looked up. `attempts`: what
-    was sent.
-    """
-    held = draft.held(attempts)
-    unwanted = [key for key in held if not is_wanted(draft.incident, draft.incident.deliveries[key])]
-    for key in unwanted:
-        draft.update(key, state=DeliveryState.CANCELLED, due_at=None)
-        draft.ledger = draft.ledger.without_slot(slot_name(draft, key, draft.incident.generation))
-    if unwanted:
-        draft.note(
-            f"{', '.join(unwanted)} not sent: {draft.incident.state.value} before it could be",
-            Severity.WARNING,
-        )
-
-
 def is_wanted(incident: Incident, delivery: Delivery) -> bool:
     """Whether a message is still worth sending: acknowledging ends pages and escalation, resolving all but its own."""
     state = incident.state
@@ -171,26 +101,6 @@ def is_wanted(incident: Incident, delivery: Delivery) -> bool:
             return incident.resolved_at is None or delivery.created_at >= incident.resolved_at
 
 
-def hold_no_more(draft: Draft) -> None:
-    """Owe again every page that the cap held back, as far as the window has room for it now."""
-    for key, delivery in draft.incident.deliveries.items():
-        if delivery.state is DeliveryState.CAPPED and _has_room(draft):
-            # Its age begins anew: it was the window that had no room, and nothing that failed.
-            draft.update(key, state=DeliveryState.PENDING, created_at=draft.now, due_at=draft.now, detail="")
-
-
-def slot_name(draft: Draft, key: str, generation: int) -> str:
-    """The ledger's name of a delivery of this incident."""
-    return f"{draft.incident.key}/{generation}/{key}"
-
-
-def is_first_page(incident: Incident) -> bool:
-    """Whether the sender called it critical and no page of it has gone out, or may have."""
-    out = (*OUT, DeliveryState.CLAIMED)
-    paged = any(delivery.channel == "sms" and delivery.state in out for delivery in incident.deliveries.values())
-    return incident.severity is Severity.CRITICAL and not paged
-
-
 def _opens(delivery: Delivery) -> bool:
     return delivery.kind in (Kind.OPENED, Kind.ESCALATED)
 
@@ -199,66 +109,3 @@ def _pending(draft: Draft, kind: Kind, channel: str, due_at: datetime, words: st
     return Delivery(
         kind=kind, channel=channel, state=DeliveryState.PENDING, created_at=draft.now, due_at=due_at, words=words
     )
-
-
-def _may_be_sent(delivery: Delivery) -> bool:
-    """A text that may have been sent is looked up first; anything free is simply sent again."""
-    if delivery.state is DeliveryState.UNKNOWN:
-        return delivery.channel != "sms"
-    return delivery.state is DeliveryState.PENDING
-
-
-def _is_due(delivery: Delivery, now: datetime) -> bool:
-    return delivery.due_at is not None and delivery.due_at <= now
-
-
-def _has_room(draft: Draft) -> bool:
-    sms = draft.policy.sms
-    first_page = is_first_page(draft.incident)
-    return draft.ledger.has_room(sms.max_per_hour, sms.reserved, draft.now, first_page=first_page)
-
-
-def _may_page(draft: Draft, key: str) -> bool:
-    """Take a slot for the page; without room it is held back, and one to be looked up first is taken by nobody yet."""
-    if not _has_room(draft):
-        _hold_back(draft, key)
-        return False
-    if _is_to_look_first(draft, draft.incident.deliveries[key]):
-        draft.update(key, state=DeliveryState.UNKNOWN, due_at=draft.now)
-        return False
-    name = slot_name(draft, key, draft.incident.generation)
-    draft.ledger = draft.ledger.with_slot(name, _accepted_by(draft), draft.now)
-    return True
-
-
-def _accepted_by(draft: Draft) -> datetime:
-    """When the fate of a text that is claimed now can be known: a short LEASE_SECONDS makes no provider quicker."""
-    return max(draft.claim.lease_until, draft.now + ACCEPTED_WITHIN)
-
-
-def _is_to_look_first(draft: Draft, delivery: Delivery) -> bool:
-    """Whether the provider's list may know texts that the ledger does not: of this page, or of others in the hour."""
-    looked = delivery.looked_at is not None and draft.now - delivery.looked_at < LOOKED
-    return not looked and not delivery.attempts and (delivery.look_first or draft.ledger.was_down(draft.now))
-
-
-def _hold_back(draft: Draft, key: str) -> None:
-    """The window is full: the page waits, and the free channels say what was not texted."""
-    sms, incident = draft.policy.sms, draft.incident
-    first_page = is_first_page(incident)
-    room_at = draft.ledger.room_at(sms.max_per_hour, sms.reserved, draft.now, first_page=first_page)
-    kept = "" if first_page or not sms.reserved else f" (the last {sms.reserved} are kept for new critical alerts)"
-    next_slot = f"next slot {clock_time(room_at)}"
-    words = (
-        f"SMS rate cap ({sms.max_per_hour}/hr) hit{kept}: not texted:"
-        f" {headline(incident, draft.now)} #{incident.ref}; {next_slot}"
-    )
-    history = f"not texted: cap of {sms.max_per_hour} per hour reached at {clock_time(draft.now)}{kept}, {next_slot}"
-    draft.update(key, state=DeliveryState.CAPPED, due_at=None, detail=f"cap of {sms.max_per_hour} per hour reached")
-    draft.change(waiting_since=incident.waiting_since or draft.now)
-    draft.note(words, Severity.ERROR, history=history)
-    topic = key.replace("/", "-") + "-capped"
-    if any(name.startswith(f"{Kind.NOTICE.value}/{topic}") for name in incident.deliveries):
-        # Held back again after it had its turn: the next slot is another one by now.
-        topic += f"-{draft.now:%d-%H%M}"
-    owe_notice(draft, topic, words)

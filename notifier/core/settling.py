@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from notifier.core.alert import Severity
+from notifier.core.claiming import cancel_unwanted_claims, claim_due, slot_name
 from notifier.core.draft import Draft
 from notifier.core.events import Attempt, Claim, Decision, Note, Settled, State
 from notifier.core.incident import Delivery, DeliveryState, Incident
 from notifier.core.looking_up import look_at
 from notifier.core.moments import GIVE_UP
 from notifier.core.outcome import Outcome, Result
-from notifier.core.owing import cancel_unwanted_claims, claim_due, is_wanted, owe_answer, slot_name
+from notifier.core.owing import is_wanted, owe_answer
 from notifier.core.policy import Policy
 from notifier.core.telling import could_not_page, say, who
 from notifier.core.wording import clock_time, duration
