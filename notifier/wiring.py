@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import time
 from datetime import UTC, datetime, timedelta
@@ -20,7 +21,7 @@ from notifier.channels.twilio import Twilio
 from notifier.channels.wire import Wire
 from notifier.core.alert import Severity
 from notifier.core.incident import Incident
-from notifier.core.policy import Policy
+from notifier.core.policy import Policy, Texting
 from notifier.degraded import Degraded
 from notifier.policy_file import read_policy
 from notifier.ports import Channel, Clock, Ids, Log, Store, TextList
@@ -132,7 +133,7 @@ def build(settings: Settings, policy: Policy, outside: Outside = Outside()) -> A
     channels, texts = (
         _channels(settings, phones, clock, log) if outside.channels is None else (outside.channels, outside.texts)
     )
-    deployed = policy.deployed({"log", *channels}, len(phones))
+    deployed = policy.deployed({"log", *channels}, Texting(phones=tuple(_mark(phone) for phone in phones)))
     links = AcknowledgeLinks(webhook_token=settings.webhook_token, public_url=settings.public_url)
     sender = Sender(channels=channels, texts=texts, clock=clock, log=log, all_at_once=outside.all_at_once)
     relay = Relay(
@@ -191,6 +192,11 @@ def _store(settings: Settings) -> Store:
     from notifier.stores.firestore import FirestoreStore  # noqa: PLC0415
 
     return FirestoreStore(settings.google_cloud_project or None, settings.firestore_database, settings.firestore_prefix)
+
+
+def _mark(phone: str) -> str:
+    """What stands for a number in the store: the same after ONCALL_PHONE is put in another order."""
+    return hashlib.sha256(f"notifier {phone}".encode()).hexdigest()[:16]
 
 
 def _tell_start(settings: Settings, policy: Policy, channels: dict[str, Channel], log: Log) -> None:

@@ -12,14 +12,21 @@ from notifier.core.events import Acknowledged, Alerted, Attempt, Claim, Decision
 from notifier.core.incident import Delivery, Incident
 from notifier.core.ledger import Ledger
 from notifier.core.outcome import Outcome, Result
-from notifier.core.policy import Policy, parse_policy
+from notifier.core.policy import Policy, Texting, parse_policy
 from notifier.core.report import Progress, Report
 
 ROOT = Path(__file__).parent.parent
 NOON = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 SHIPPED = parse_policy((ROOT / "policy.toml").read_text("utf-8"))
 ALL_CHANNELS = {"log", "slack", "discord", "email", "sms"}
-POLICY = SHIPPED.deployed(ALL_CHANNELS, phones=2)
+
+
+def texting(phones: int, **settings: object) -> Texting:
+    """What the settings say about texts, of so many phones."""
+    return Texting(phones=tuple(f"mark{number}" for number in range(phones)), **settings)  # type: ignore[arg-type]
+
+
+POLICY = SHIPPED.deployed(ALL_CHANNELS, texting(2))
 
 
 def an_alert(severity: str = "critical", incident_id: str = "db", **fields: object) -> Alert:

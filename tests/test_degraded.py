@@ -18,7 +18,7 @@ from notifier.core.outcome import Outcome, Result
 from notifier.core.unreadable import unreadable_alert
 from notifier.ports import Conflict, DocumentUnreadable, StoreDown, StoreError, StoreRefused
 from notifier.stores.sqlite import SqliteStore
-from tests.builders import NOON, SHIPPED, an_alert
+from tests.builders import NOON, SHIPPED, an_alert, texting
 from tests.instances import Instance, VirtualClock
 
 UNREADABLE = Listing(trouble="403: no right to read")
@@ -293,7 +293,7 @@ class TestTexting:
 
     def test_without_sms_nobody_is_texted(self, tmp_path: Path) -> None:
         store = SqliteStore(tmp_path / "other.sqlite")
-        instance = down(Instance(store, VirtualClock(), SHIPPED.deployed({"slack"}, 0)))
+        instance = down(Instance(store, VirtualClock(), SHIPPED.deployed({"slack"}, texting(0))))
         take(instance)
         assert told(instance) == {"slack": 1}
         store.close()

@@ -21,7 +21,7 @@ from notifier.ports import Conflict, Gathered, NoTimeLeft, StoreDown, StoreError
 from notifier.relay import _pause
 from notifier.sending import Deadlines, at_once
 from notifier.stores.sqlite import SqliteStore
-from tests.builders import NOON, SHIPPED, an_alert
+from tests.builders import NOON, SHIPPED, an_alert, texting
 from tests.instances import SENT, Instance, VirtualClock
 
 
@@ -451,7 +451,7 @@ def test_a_send_not_back_in_time_is_unknown(instance: Instance) -> None:
 
 def test_routes_without_channels_still_store_the_incident(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "state.sqlite")
-    instance = Instance(store, VirtualClock(), SHIPPED.deployed({"log"}, 0))
+    instance = Instance(store, VirtualClock(), SHIPPED.deployed({"log"}, texting(0)))
     (incident,) = take(instance)
     assert incident.deliveries == {}
     assert "opened as critical" in instance.log.text

@@ -11,7 +11,10 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from notifier.core.conversation import Conversation
 from notifier.core.listing import Text, refs_of
+from notifier.core.sms_text import size_of
+from notifier.core.totals import Totals
 
 WINDOW = timedelta(seconds=3_600)
 CLOCK_SKEW = timedelta(seconds=10)
@@ -29,6 +32,8 @@ class Slot(msgspec.Struct, frozen=True):
 
     accepted_by: datetime
     """The last moment the provider can have accepted it: the end of its claim's lease."""
+    segments: int = 1
+    """What it is billed as."""
 
     @property
     def counts_until(self) -> datetime:
@@ -64,7 +69,28 @@ class Ledger(msgspec.Struct, frozen=True):
     """When people were last told of a body we could not read."""
     down_at: datetime | None = None
     """When an instance last found the store down: texts may have gone out then that no slot stands for."""
+    conversation: Conversation = Conversation()
+    totals: Totals = Totals()
+    gathered: dict[str, tuple[str, ...]] = {}
+    """By a digest's key: the pages it tells of, by their slots' names, until each incident has heard of that."""
     schema: int = 1
+
+    def is_gathered(self, name: str) -> bool:
+        """Whether a digest tells of the page whose slot would be called `name`."""
+        return any(name in names for names in self.gathered.values())
+
+    def with_gathered(self, digest: str, names: tuple[str, ...]) -> Ledger:
+        """A digest (its key) tells of these pages from now on."""
+        return msgspec.structs.replace(self, gathered={**self.gathered, digest: names})
+
+    def without_gathered(self, digest: str) -> Ledger:
+        """Every page of the digest knows of it."""
+        left = {key: names for key, names in self.gathered.items() if key != digest}
+        return msgspec.structs.replace(self, gathered=left)
+
+    def segments(self, now: datetime) -> int:
+        """What the texts in the window at `now` are billed as."""
+        return sum(slot.segments for slot in self.slots.values() if now < slot.counts_until)
 
     def was_down(self, now: datetime) -> bool:
         """Whether the store was down for somebody within the hour that counts."""
@@ -81,8 +107,10 @@ class Ledger(msgspec.Struct, frozen=True):
         if known and not new:
             return self
         latest = max(self.down_at or down_at, down_at)
-        kept = {name: slot for name, slot in self.slots.items() if name not in listed}
-        return msgspec.structs.replace(self, slots={**kept, **new}, down_at=latest)
+        ledger = self
+        for name in listed:
+            ledger = ledger.without_slot(name)
+        return msgspec.structs.replace(_entered(ledger, new), down_at=latest)
 
     def has_unstored(self, key: str, since: datetime) -> bool:
         """Whether an instance has entered that it texted incident `key` without the store, at `since` or later."""
@@ -108,14 +136,19 @@ class Ledger(msgspec.Struct, frozen=True):
         ends = sorted(slot.counts_until for slot in self.slots.values() if now < slot.counts_until)
         return now if len(ends) < limit else ends[len(ends) - limit]
 
-    def with_slot(self, name: str, accepted_by: datetime, now: datetime) -> Ledger:
+    def with_slot(self, name: str, accepted_by: datetime, now: datetime, segments: int = 1) -> Ledger:
         """Take a slot, and drop those that count no longer."""
         kept = {key: slot for key, slot in self.slots.items() if now < slot.counts_until}
-        return msgspec.structs.replace(self, slots={**kept, name: Slot(accepted_by)})
+        return _entered(msgspec.structs.replace(self, slots=kept), {name: Slot(accepted_by, segments)})
 
     def without_slot(self, name: str) -> Ledger:
         """Give a slot back: its text is certainly not sent."""
-        return msgspec.structs.replace(self, slots={key: slot for key, slot in self.slots.items() if key != name})
+        slot = self.slots.get(name)
+        if slot is None:
+            return self
+        kept = {key: one for key, one in self.slots.items() if key != name}
+        totals = self.totals.counted(slot.accepted_by, texts=-1, segments=-slot.segments)
+        return msgspec.structs.replace(self, slots=kept, totals=totals)
 
     def with_listed(self, texts: Iterable[Text], phone: int, now: datetime) -> Ledger:
         """Take a slot for each text in the provider's list, to `phone`, that none stands for: sent without the store.
@@ -123,11 +156,11 @@ class Ledger(msgspec.Struct, frozen=True):
         The same ledger when there is none such.
         """
         missing = {
-            listed_slot(text.id): Slot(text.created_at)
+            listed_slot(text.id): Slot(text.created_at, size_of(text.body).segments)
             for text, name in self._matched(texts, phone)
             if name is None and text.may_be_ours and now < Slot(text.created_at).counts_until
         }
-        return msgspec.structs.replace(self, slots={**self.slots, **missing}) if missing else self
+        return _entered(self, missing) if missing else self
 
     def unclaimed(self, texts: Iterable[Text], phone: int) -> list[Text]:
         """Those of `texts`, to `phone`, that were sent without the store: for every other one a slot was claimed."""
@@ -156,6 +189,13 @@ _LISTED = "listed"
 def listed_slot(text_id: str) -> str:
     """The ledger's name of a text of which the provider's own id is known: the same for whoever sent or sees it."""
     return f"{_LISTED}/{text_id}"
+
+
+def _entered(ledger: Ledger, slots: dict[str, Slot]) -> Ledger:
+    totals = ledger.totals
+    for slot in slots.values():
+        totals = totals.counted(slot.accepted_by, texts=1, segments=slot.segments)
+    return msgspec.structs.replace(ledger, slots={**ledger.slots, **slots}, totals=totals)
 
 
 def slot_owner(name: str) -> tuple[str, int] | None:

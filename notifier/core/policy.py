@@ -43,6 +43,19 @@ class SmsPolicy(msgspec.Struct, frozen=True, kw_only=True):
     rounds: int
 
 
+class Texting(msgspec.Struct, frozen=True, kw_only=True):
+    """What the deployment's settings say about texts."""
+
+    phones: tuple[str, ...] = ()
+    """A mark for each on-call phone, in the order they are paged: the number itself stays in the settings."""
+    replies: bool = False
+    """Whether a text can be answered: the provider's word that one came can be trusted."""
+    fallback: str = ""
+    """The second provider; empty for none."""
+    price: float = 0.0
+    """USD for a segment, as a rough guide."""
+
+
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """Who hears what, and when it gets louder."""
 
@@ -53,8 +66,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """How long after it was stored an unanswered incident is treated as this severity."""
     climbs_from: Severity
     sms: SmsPolicy
-    phones: int = 0
-    """How many on-call phones there are. Not in the file: the deployment's settings say it."""
+    texting: Texting = Texting()
+    """Not in the file."""
 
     def severity_of(self, word: str) -> tuple[Severity, str]:
         """What a sender's word (lower case, may be empty) means, and a remark when that is not the word itself."""
@@ -78,13 +91,18 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         """Those of `channels` that cost nothing, in the order of FREE_CHANNELS."""
         return [channel for channel in FREE_CHANNELS if channel in self.channels]
 
-    def deployed(self, channels: set[str], phones: int) -> Policy:
+    @property
+    def phones(self) -> int:
+        """How many on-call phones there are."""
+        return len(self.texting.phones)
+
+    def deployed(self, channels: set[str], texting: Texting) -> Policy:
         """This policy with only the channels that are configured."""
         routes = {
             severity: tuple(channel for channel in route if channel in channels)
             for severity, route in self.routes.items()
         }
-        return msgspec.structs.replace(self, routes=routes, phones=phones)
+        return msgspec.structs.replace(self, routes=routes, texting=texting)
 
 
 def parse_policy(text: str, file: str = "policy.toml") -> Policy:

@@ -30,6 +30,7 @@ from tests.builders import (
     settle,
     settle_all,
     states,
+    texting,
     tick,
 )
 
@@ -159,7 +160,7 @@ class TestNextPhone:
 
     def pages(self, before: Decision, phones: int, *, rejected: int | None = None) -> list[str]:
         """What is texted in four hours of a tick a minute, all of it sent but to phone `rejected`."""
-        policy = SHIPPED.deployed(ALL_CHANNELS, phones)
+        policy = SHIPPED.deployed(ALL_CHANNELS, texting(phones))
         policy = msgspec.structs.replace(policy, sms=msgspec.structs.replace(policy.sms, max_per_hour=30))
         texted = []
         for minute in range(1, 240):

@@ -12,7 +12,20 @@ from notifier.core.events import Decision
 from notifier.core.incident import DeliveryState, IncidentState
 from notifier.core.moments import Page, climbed_to, expires_at, has_page_due, next_due_of, next_page, next_page_due
 from notifier.core.outcome import Outcome, Result
-from tests.builders import NOON, POLICY, SHIPPED, acknowledge, an_alert, decide, known, opened, recorded, settle, tick
+from tests.builders import (
+    NOON,
+    POLICY,
+    SHIPPED,
+    acknowledge,
+    an_alert,
+    decide,
+    known,
+    opened,
+    recorded,
+    settle,
+    texting,
+    tick,
+)
 
 PAGE = "opened/sms/0/1"
 
@@ -85,7 +98,7 @@ def test_the_first_place_is_the_first_phone() -> None:
 
 def test_a_phone_that_failed_has_no_other_place() -> None:
     failed = with_page(recorded(opened()), state=DeliveryState.FAILED)
-    assert next_page(known(failed), SHIPPED.deployed({"sms"}, 1)) is None
+    assert next_page(known(failed), SHIPPED.deployed({"sms"}, texting(1))) is None
     assert next_page(known(failed), POLICY) == Page(1, 1)
 
 

@@ -27,6 +27,7 @@ from tests.builders import (
     recorded,
     settle_all,
     states,
+    texting,
 )
 
 FREE = {"opened/slack", "opened/discord"}
@@ -70,7 +71,7 @@ def test_an_unknown_severity_is_an_error_and_the_message_says_so() -> None:
 
 
 def test_channels_that_are_not_configured_are_owed_nothing() -> None:
-    assert set(opened(policy=SHIPPED.deployed({"log", "email"}, 0)).send) == {"opened/email"}
+    assert set(opened(policy=SHIPPED.deployed({"log", "email"}, texting(0))).send) == {"opened/email"}
 
 
 def test_a_claim_holds_the_request_id_its_lease_and_the_first_attempt() -> None:
@@ -311,5 +312,5 @@ def test_a_ref_in_a_text_of_the_last_hour_is_not_given_to_another_incident(monke
 
 
 def test_log_alone_is_owed_nothing() -> None:
-    assert opened(policy=SHIPPED.deployed({"log"}, 0)).send == ()
-    assert opened(policy=SHIPPED.deployed(ALL_CHANNELS, 1)).send != ()
+    assert opened(policy=SHIPPED.deployed({"log"}, texting(0))).send == ()
+    assert opened(policy=SHIPPED.deployed(ALL_CHANNELS, texting(1))).send != ()

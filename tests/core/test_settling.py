@@ -24,6 +24,7 @@ from tests.builders import (
     settle,
     settle_all,
     states,
+    texting,
 )
 
 LATE = a_claim(send_seconds=-1)
@@ -135,7 +136,7 @@ class TestRejected:
         assert states(after)["opened/sms/0/1"] == "failed"
 
     def test_page_to_the_last_phone_is_said_and_nobody_else_texted(self) -> None:
-        policy = SHIPPED.deployed({"slack", "email", "sms"}, 1)
+        policy = SHIPPED.deployed({"slack", "email", "sms"}, texting(1))
         first = opened(policy=policy)
         event = settle(first, {"opened/sms/0/1": Outcome(Result.REJECTED, "21211: no such number")})
         after = decide(event, first.incident, first.ledger, policy=policy)
@@ -151,7 +152,7 @@ class TestRejected:
         assert notices == {"notice/opened-slack-failed/discord", "notice/opened-slack-failed/email"}
 
     def test_only_channel_of_a_route_is_said_on_another_that_is_configured(self) -> None:
-        policy = SHIPPED.deployed({"slack", "email"}, 0)
+        policy = SHIPPED.deployed({"slack", "email"}, texting(0))
         first = opened(an_alert("info"), policy=policy)
         event = settle_all(first, Result.REJECTED, detail="the webhook was removed")
         after = decide(event, first.incident, policy=policy)

@@ -12,7 +12,7 @@ from notifier.core.beginning import key_of
 from notifier.core.incident import Incident, ref_of
 from notifier.core.listing import Listing, Text
 from notifier.core.unstored import free_messages, not_texted, page, told_of, why_not_to_text
-from tests.builders import NOON, POLICY, SHIPPED, a_claim, an_alert, failed_report
+from tests.builders import NOON, POLICY, SHIPPED, a_claim, an_alert, failed_report, texting
 
 UNREADABLE = Listing(trouble="403: no right to read")
 ANOTHER = {"8VBC": NOON - timedelta(minutes=5)}
@@ -135,7 +135,7 @@ def test_a_critical_one_is_texted_with_its_ref() -> None:
 
 
 def test_where_no_phone_is_configured_there_is_no_text() -> None:
-    policy = SHIPPED.deployed({"slack"}, 0)
+    policy = SHIPPED.deployed({"slack"}, texting(0))
     incident = told_of(DB.key, an_alert(), policy, NOON, a_claim())
     assert incident is not None
     assert page(incident, policy, 0) is None

@@ -30,6 +30,7 @@ from notifier.stores.sqlite import SqliteStore
 from notifier.tick import Tick
 from notifier.web import Web
 from notifier.wiring import RandomIds
+from tests.builders import texting
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "made-up-token-of-the-tests"
@@ -144,7 +145,7 @@ class Pager:
         self.sent: list[tuple[str, Message]] = []
         self.sqlite = SqliteStore(file)
         channels = {name: RecordingChannel(name, self.sent) for name in (*FREE, "sms")}
-        policy = POLICY.deployed({"log", *channels}, 1)
+        policy = POLICY.deployed({"log", *channels}, texting(1))
         ids = RandomIds()
         sender = Sender(channels=channels, texts=EmptyList(), clock=self.clock, log=self.log, all_at_once=at_once)
         self.links = AcknowledgeLinks(webhook_token=TOKEN, public_url="https://pager.example.com")
