@@ -11,7 +11,7 @@ import click
 import yaml
 
 from notifier.core.answering import answerer
-from notifier.core.incident import Incident, IncidentState
+from notifier.core.incident import Incident, IncidentState, ref_as_read
 from notifier.core.policy import PolicyError
 from notifier.core.policy_page import policy_page
 from notifier.core.wording import clock_time
@@ -23,8 +23,6 @@ from notifier.wiring import App, app_from_environment
 
 LISTED = 10
 """How many open incidents are shown to somebody who asked for one that is not among them."""
-_AS_READ = str.maketrans("OIL", "011")
-"""A ref holds none of these: whoever types one has misread a digit."""
 
 
 @click.group()
@@ -141,8 +139,7 @@ def _state() -> str:
 
 
 def _is_called(incident: Incident, which: str) -> bool:
-    ref = which.strip().removeprefix("#").upper().translate(_AS_READ)
-    return incident.ref == ref or incident.incident_id == which or incident.key == which.lower()
+    return incident.ref == ref_as_read(which) or incident.incident_id == which or incident.key == which.lower()
 
 
 def _listed(incidents: list[Incident]) -> str:

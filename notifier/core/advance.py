@@ -7,10 +7,28 @@ from datetime import datetime, timedelta
 import msgspec
 
 from notifier.core.answering import acknowledged, closed
+from notifier.core.digest import collected, members_told, taken_over
 from notifier.core.escalation import ticked
-from notifier.core.events import Acknowledged, Alerted, Claim, Decision, Event, Settled, State, Ticked
+from notifier.core.events import (
+    Acknowledged,
+    Alerted,
+    Claim,
+    Collected,
+    Decision,
+    Event,
+    MembersTold,
+    OptedOut,
+    Reported,
+    Settled,
+    State,
+    TakenOver,
+    Texted,
+    Ticked,
+)
 from notifier.core.opening import opened
 from notifier.core.policy import Policy
+from notifier.core.replying import opted_out, texted
+from notifier.core.reporting import reported
 from notifier.core.settling import settled
 from notifier.core.unreadable import unreadable
 
@@ -18,7 +36,9 @@ AHEAD = timedelta(hours=1)
 """How far in the future a sender's start may lie and still be taken for a wrong clock."""
 
 
-def advance(state: State, event: Event, policy: Policy, now: datetime, claim: Claim) -> Decision:
+def advance(  # noqa: C901, PLR0911 - a branch for each event
+    state: State, event: Event, policy: Policy, now: datetime, claim: Claim
+) -> Decision:
     """Hand `event` to its rules. The same arguments always give the same decision.
 
     Safe to call again after a conflict with what was read anew: what this claim holds already is found, not made
@@ -30,9 +50,21 @@ def advance(state: State, event: Event, policy: Policy, now: datetime, claim: Cl
         case Acknowledged():
             return acknowledged(state, event, policy, now, claim)
         case Ticked():
-            return ticked(state, policy, now, claim)
+            return ticked(state, event, policy, now, claim)
         case Settled():
             return settled(state, event, policy, now, claim)
+        case Reported():
+            return reported(state, event, policy, now, claim)
+        case Collected():
+            return collected(state, event, policy, now, claim)
+        case TakenOver():
+            return taken_over(state, event, policy, now, claim)
+        case MembersTold():
+            return members_told(state, policy, now, claim)
+        case OptedOut():
+            return opted_out(state, event, policy, now, claim)
+        case Texted():
+            return texted(state, event, policy, now)
 
 
 def _alerted(state: State, event: Alerted, policy: Policy, now: datetime, claim: Claim) -> Decision:

@@ -26,7 +26,7 @@ def closed(state: State, event: Alerted, policy: Policy, now: datetime, claim: C
         severity, _ = policy.severity_of(alert.severity)
         draft = Draft(new_generation(state, alert, severity, now), state.ledger, policy, now, claim)
         draft.note("closed before it was opened; remembered, and told nowhere")
-        _end(draft)
+        end(draft)
         return draft.decision()
     draft = Draft(known, state.ledger, policy, now, claim)
     if landed := landed_before(draft):
@@ -35,7 +35,7 @@ def closed(state: State, event: Alerted, policy: Policy, now: datetime, claim: C
         return unchanged(state, words)
     draft.change(message_ids=remembered(known.message_ids, alert))
     draft.note(f"resolved by its sender after {duration(now - (known.started_at or known.opened_at))}")
-    _end(draft)
+    end(draft)
     owe_answer(draft)
     claim_due(draft)
     return draft.decision()
@@ -76,7 +76,7 @@ def expire(draft: Draft) -> None:
         words = f"expired: its sender has said nothing for {heard}, not that it is over; nothing more is sent of it"
         draft.note(words, Severity.WARNING)
     draft.change(expired=True)
-    _end(draft)
+    end(draft)
     if draft.incident.one_off:
         return
     owe_answer(draft)
@@ -85,8 +85,8 @@ def expire(draft: Draft) -> None:
         owe(draft, Kind.RESOLVED, draft.policy.free_channels)
 
 
-def _end(draft: Draft) -> None:
-    """`claim_due`, afterwards, cancels what is not needed any more."""
+def end(draft: Draft) -> None:
+    """It is over. `claim_due`, afterwards, cancels what is not needed any more."""
     draft.change(state=IncidentState.RESOLVED, resolved_at=draft.now, expire_at=draft.now + KEEP_AFTER_END)
 
 

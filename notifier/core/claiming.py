@@ -9,10 +9,13 @@ from notifier.core.draft import Draft
 from notifier.core.events import Attempt, Decision
 from notifier.core.incident import OUT, Delivery, DeliveryState, Incident, Kind
 from notifier.core.ledger import ACCEPTED_WITHIN
-from notifier.core.message import headline
+from notifier.core.message import headline, message_of
 from notifier.core.owing import is_wanted, owe_notice
-from notifier.core.wording import clock_time
+from notifier.core.sms_text import size_of
+from notifier.core.telling import could_not_page
+from notifier.core.wording import clock_time, cost
 
+OPTED_OUT = "it has answered STOP, and takes no texts before it answers START"
 LOOKED = timedelta(minutes=1)
 """How long what the provider's list showed is good enough to send on."""
 
@@ -25,20 +28,32 @@ def claim_due(draft: Draft) -> None:
     cancel_unwanted(draft)
     if draft.now > draft.claim.send_until:
         return
-    # Pages first: one that the cap holds back owes notices, which are then taken in the same go.
-    for page in (True, False):
-        for key, delivery in draft.incident.deliveries.items():
-            if (delivery.channel == "sms") is page and _may_be_sent(delivery) and _is_due(delivery, draft.now):
-                if page and not _may_page(draft, key):
-                    continue
-                draft.update(
-                    key,
-                    state=DeliveryState.CLAIMED,
-                    claim=draft.claim.id,
-                    claimed_at=draft.now,
-                    attempts=delivery.attempts + 1,
-                    due_at=_accepted_by(draft) if page else draft.claim.lease_until,
-                )
+    # Pages first: one that is held back owes notices, which are then taken in the same go. Each page is claimed or put
+    # off, and may owe one to the next phone instead.
+    while (key := _due_page(draft)) is not None:
+        if _may_page(draft, key):
+            _take_slot(draft, key)
+            _claim(draft, key, _accepted_by(draft))
+    for key, delivery in draft.incident.deliveries.items():
+        if delivery.channel != "sms" and _may_be_sent(delivery) and _is_due(delivery, draft.now):
+            _claim(draft, key, draft.claim.lease_until)
+
+
+def _due_page(draft: Draft) -> str | None:
+    deliveries = draft.incident.deliveries
+    due = (key for key, page in deliveries.items() if page.channel == "sms" and _is_due(page, draft.now))
+    return next((key for key in due if _may_be_sent(deliveries[key])), None)
+
+
+def _claim(draft: Draft, key: str, due_at: datetime) -> None:
+    draft.update(
+        key,
+        state=DeliveryState.CLAIMED,
+        claim=draft.claim.id,
+        claimed_at=draft.now,
+        attempts=draft.incident.deliveries[key].attempts + 1,
+        due_at=due_at,
+    )
 
 
 def cancel_unwanted(draft: Draft) -> None:
@@ -46,6 +61,10 @@ def cancel_unwanted(draft: Draft) -> None:
     for key, delivery in draft.incident.deliveries.items():
         unknown = delivery.state is DeliveryState.UNKNOWN and delivery.due_at is not None
         owed = unknown or delivery.state in (DeliveryState.PENDING, DeliveryState.CAPPED)
+        # Nobody waits any more to hear how it ended.
+        asked = delivery.state is DeliveryState.SENT and delivery.due_at is not None
+        if asked and not is_wanted(draft.incident, delivery):
+            draft.update(key, due_at=None)
         if owed and not is_wanted(draft.incident, delivery):
             state = DeliveryState.UNKNOWN if unknown and delivery.attempts else DeliveryState.CANCELLED
             draft.update(key, state=state, due_at=None)
@@ -83,7 +102,8 @@ def cancel_unwanted_claims(draft: Draft, attempts: tuple[Attempt, ...] = ()) -> 
 def hold_no_more(draft: Draft) -> None:
     """Owe again every page that the cap held back, as far as the window has room for it now."""
     for key, delivery in draft.incident.deliveries.items():
-        if delivery.state is DeliveryState.CAPPED and _has_room(draft):
+        held_back = delivery.state is DeliveryState.CAPPED and not _is_gathered(draft, key)
+        if held_back and _has_room(draft):
             # Its age begins anew: it was the window that had no room, and nothing that failed.
             draft.update(key, state=DeliveryState.PENDING, created_at=draft.now, due_at=draft.now, detail="")
 
@@ -117,17 +137,45 @@ def _has_room(draft: Draft) -> bool:
     return draft.ledger.has_room(sms.max_per_hour, sms.reserved, draft.now, first_page=first_page)
 
 
+def _is_gathered(draft: Draft, key: str) -> bool:
+    """Whether a digest tells of the page."""
+    return draft.ledger.is_gathered(slot_name(draft, key, draft.incident.generation))
+
+
 def _may_page(draft: Draft, key: str) -> bool:
-    """Take a slot for the page; without room it is held back, and one to be looked up first is taken by nobody yet."""
+    """Whether a slot may be taken for the page.
+
+    To a phone that takes no texts it has failed; without room it is held back; and one to be looked up first is taken
+    by nobody yet.
+    """
+    phone = draft.incident.deliveries[key].phone or 0
+    if phone < draft.policy.phones:
+        mark = draft.policy.texting.phones[phone]
+        if draft.ledger.conversation.has_opted_out(mark, draft.now):
+            draft.update(key, state=DeliveryState.FAILED, due_at=None, detail=OPTED_OUT)
+            could_not_page(draft, key, OPTED_OUT)
+            return False
     if not _has_room(draft):
         _hold_back(draft, key)
         return False
     if _is_to_look_first(draft, draft.incident.deliveries[key]):
         draft.update(key, state=DeliveryState.UNKNOWN, due_at=draft.now)
         return False
-    name = slot_name(draft, key, draft.incident.generation)
-    draft.ledger = draft.ledger.with_slot(name, _accepted_by(draft), draft.now)
     return True
+
+
+def _take_slot(draft: Draft, key: str) -> None:
+    most = draft.policy.sms.max_per_hour
+    draft.update(key, last_slot=draft.ledger.taken(draft.now) + 1 == most)
+    segments = size_of(message_of(draft.incident, key, draft.policy).sms).segments
+    name = slot_name(draft, key, draft.incident.generation)
+    draft.ledger = draft.ledger.with_slot(name, _accepted_by(draft), draft.now, segments)
+    month = draft.ledger.totals.of(draft.now)
+    draft.log(
+        f"text {draft.ledger.taken(draft.now)} of {most} an hour; {draft.now:%B} so far: {month.texts} texts,"
+        f" {month.segments} segments, about {cost(month.segments, draft.policy.texting.price)}",
+        Severity.INFO,
+    )
 
 
 def _accepted_by(draft: Draft) -> datetime:

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from notifier.core.alert import Severity
 from notifier.core.answering import expire
 from notifier.core.claiming import claim_due, hold_no_more, is_first_page, landed_before
+from notifier.core.digest import keep_open
 from notifier.core.draft import Draft
-from notifier.core.events import Claim, Decision, State, unchanged
+from notifier.core.events import Claim, Decision, State, Ticked, unchanged
 from notifier.core.incident import DeliveryState, Incident, Kind
 from notifier.core.ledger import Ledger
 from notifier.core.moments import GIVE_UP, climbed_to, expires_at, next_page_due
 from notifier.core.owing import is_wanted, owe_answer, owe_next_page, owe_route
 from notifier.core.policy import Policy
 from notifier.core.settling import give_up
-from notifier.core.telling import who
+from notifier.core.telling import could_not_page, who
 from notifier.core.wording import duration
 
 
-def ticked(state: State, policy: Policy, now: datetime, claim: Claim) -> Decision:
+def ticked(state: State, event: Ticked, policy: Policy, now: datetime, claim: Claim) -> Decision:
     """Do everything that is due of one incident by `now`, however late that is: each of it once."""
     known = state.incident
     if known is None:
@@ -33,14 +35,17 @@ def ticked(state: State, policy: Policy, now: datetime, claim: Claim) -> Decisio
     if ends is not None and ends <= now:
         expire(draft)
     _climb(draft)
+    if known.members and event.open_members is not None:
+        keep_open(draft, event.open_members)
     _page_the_next(draft)
-    hold_no_more(draft)
+    if event.release:
+        hold_no_more(draft)
     owe_answer(draft)
     claim_due(draft)
     return draft.decision()
 
 
-def pages_with_room(waiting: list[Incident], ledger: Ledger, policy: Policy, now: datetime) -> list[Incident]:
+def pages_with_room(waiting: Sequence[Incident], ledger: Ledger, policy: Policy, now: datetime) -> list[Incident]:
     """Those of `waiting` (oldest first) whose page the window has room for, as if each took one slot."""
     taken = ledger.taken(now)
     chosen = []
@@ -58,6 +63,10 @@ def _end_leases(draft: Draft) -> None:
         if delivery.state is DeliveryState.CLAIMED and delivery.due_at and delivery.due_at <= draft.now:
             words = "the instance that sent it never said how it ended"
             draft.update(key, state=DeliveryState.UNKNOWN, due_at=draft.now, detail=words)
+            if delivery.via and is_wanted(draft.incident, delivery):
+                draft.update(key, due_at=None)
+                could_not_page(draft, key, f"{words}, and {delivery.via} cannot be asked", certain=False)
+                continue
             follows = "it is looked up" if delivery.channel == "sms" else "it is sent again"
             follows = follows if is_wanted(draft.incident, delivery) else "not needed any more"
             draft.note(f"{who(delivery)} may have been told: {words}; {follows}", Severity.WARNING)

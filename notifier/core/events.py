@@ -7,10 +7,11 @@ from datetime import datetime
 import msgspec
 
 from notifier.core.alert import Alert, Severity
-from notifier.core.incident import Incident
+from notifier.core.incident import Incident, Member
 from notifier.core.ledger import Ledger
 from notifier.core.listing import Listing
 from notifier.core.outcome import Outcome
+from notifier.core.report import Report
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,8 +55,65 @@ class Acknowledged(msgspec.Struct, frozen=True, kw_only=True):
     generation: int
 
 
-class Ticked(msgspec.Struct, frozen=True):
+class Ticked(msgspec.Struct, frozen=True, kw_only=True):
     """Time has passed: whatever is due is done."""
+
+    release: bool = False
+    """Whether the window has room for pages of this incident that were held back, and it is their turn."""
+    open_members: frozenset[str] | None = None
+    """Of a digest: the keys of its members that nobody has answered; None where nobody has looked."""
+
+
+class Reported(msgspec.Struct, frozen=True, kw_only=True):
+    """The provider says what became of a text."""
+
+    delivery: str
+    generation: int
+    number: int
+    """The delivery's `attempts` when the text was sent."""
+    id: str
+    """The provider's own of the text."""
+    report: Report
+
+
+class Collected(msgspec.Struct, frozen=True):
+    """Several pages that were held back are to go out as one text."""
+
+    members: tuple[Member, ...]
+    first_page: bool
+    """Whether one of them may use the last slots of the window."""
+
+
+class TakenOver(msgspec.Struct, frozen=True, kw_only=True):
+    """A digest tells of a page that was held back, and pages on by itself."""
+
+    delivery: str
+    generation: int
+    digest: str
+    """The digest's ref."""
+
+
+class MembersTold(msgspec.Struct, frozen=True):
+    """Every member of a digest knows that it is told there."""
+
+
+class OptedOut(msgspec.Struct, frozen=True, kw_only=True):
+    """A phone wants no texts any more, or wants them again."""
+
+    id: str
+    """The provider's own of the text that says so."""
+    phone: int
+    again: bool = False
+
+
+class Texted(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody on call has sent a text, and what it asked for is done."""
+
+    id: str
+    """The provider's own of the text."""
+    phone: int
+    answer: str
+    """What is to be answered; empty for nothing."""
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,7 +135,7 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a `retry` may be sent once more in this request."""
 
 
-Event = Alerted | Acknowledged | Ticked | Settled
+Event = Alerted | Acknowledged | Ticked | Settled | Reported | Collected | TakenOver | MembersTold | OptedOut | Texted
 
 
 class State(msgspec.Struct, frozen=True):
@@ -109,6 +167,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """Keys of the pages to be looked for in the provider's list, before anything is sent."""
     instead: Alert | None = None
     """An alert to take in place of the one that came, under its own key."""
+    answer: str = ""
+    """What is answered to a text, in one segment; empty for nothing."""
     notes: tuple[Note, ...] = ()
     """What was decided and why, for the log."""
 

@@ -9,6 +9,7 @@ from enum import Enum
 import msgspec
 
 from notifier.core.alert import Label, Severity
+from notifier.core.report import Progress
 
 SCHEMA = 1
 HISTORY_ENTRIES = 50
@@ -44,6 +45,8 @@ class DeliveryState(Enum):
     """Rejected for good, or given up for its age."""
     CANCELLED = "cancelled"
     """Not needed any more: answered before it was sent."""
+    DIGESTED = "in digest"
+    """A page that was held back, and then told in one text with others: how that went stands in the digest."""
 
 
 OUT = (DeliveryState.SENT, DeliveryState.UNKNOWN)
@@ -76,6 +79,14 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     """When it was claimed last: a text found at the provider is this one only if it was made no earlier."""
     phone: int | None = None
     """Index into ONCALL_PHONE, SMS only. The number itself is never stored."""
+    via: str = ""
+    """For a page: the provider that sends it, where it is not Twilio. Its texts are in no list of Twilio's."""
+    last_slot: bool = False
+    """For a page: it took the last slot of the window, and says so."""
+    report: Progress | None = None
+    """For a page: how far the provider says it has come."""
+    passes: bool = False
+    """For a failed page: what was in the way may be gone later, so the phone keeps its place in the next walk."""
     walk: int = 1
     """For a page: which walk through the list of phones it belongs to."""
     look_first: bool = False
@@ -86,6 +97,8 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     """For a page that may have been sent: when its looking up began."""
     not_found_at: datetime | None = None
     """For a page that may have been sent: when the provider's list first did not show it."""
+    digest: str = ""
+    """For a page in a digest: the digest's ref."""
     words: str = ""
     """For a notice: what it says."""
     detail: str = ""
@@ -98,6 +111,20 @@ class Entry(msgspec.Struct, frozen=True):
 
     at: datetime
     text: str
+
+
+class Member(msgspec.Struct, frozen=True, kw_only=True):
+    """One incident that a digest tells of, and its page that was held back."""
+
+    key: str
+    generation: int
+    delivery: str
+    title: str
+
+    @property
+    def slot(self) -> str:
+        """The ledger's name of the page."""
+        return f"{self.key}/{self.generation}/{self.delivery}"
 
 
 class Incident(msgspec.Struct, frozen=True, kw_only=True):
@@ -136,6 +163,10 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     message_ids: tuple[str, ...] = ()
     repeats: int = 0
     """How many alerts this incident only counts."""
+    members: tuple[Member, ...] = ()
+    """Of a digest: what is open of it."""
+    members_told: bool = True
+    """Of a digest: whether every member knows that it is told here."""
     deliveries: dict[str, Delivery] = {}
     history: tuple[Entry, ...] = ()
     waiting_since: datetime | None = None
@@ -148,6 +179,15 @@ def incident_key(source: str, incident_id: str) -> str:
     """The document's name: 128 bits, so that no sender can choose a name or make two ids collide."""
     identity = f"{source}\n{incident_id}".encode("utf-8", "surrogatepass")
     return hashlib.sha256(identity).hexdigest()[:32]
+
+
+_AS_READ = str.maketrans("OIL", "011")
+"""No ref holds these: whoever types one has misread a digit."""
+
+
+def ref_as_read(word: str) -> str:
+    """The ref that somebody means who has read it on a small screen: `#7f3k` is `7F3K`."""
+    return word.strip().removeprefix("#").upper().translate(_AS_READ)
 
 
 def ref_of(key: str, generation: int, characters: int = 4) -> str:

@@ -14,7 +14,8 @@ from notifier.core.draft import Draft
 from notifier.core.events import Finding
 from notifier.core.incident import Delivery, DeliveryState, Incident
 from notifier.core.ledger import ACCEPTED_WITHIN, CLOCK_SKEW, WINDOW
-from notifier.core.listing import Text, refs_of
+from notifier.core.listing import Listing, Text, refs_of
+from notifier.core.reporting import is_newer, take_word
 from notifier.core.telling import could_not_page, who
 from notifier.core.wording import duration
 
@@ -52,7 +53,9 @@ def look_at(draft: Draft, finding: Finding) -> None:
         return
     since = _made_since(draft.incident, delivery, draft.now)
     text = _found(draft, delivery, listing.texts, since)
-    if text is not None and delivery.state in _UNSETTLED:
+    if delivery.state is DeliveryState.SENT:
+        _hear_the_end(draft, key, listing)
+    elif text is not None and delivery.state in _UNSETTLED:
         # Also where somebody who looked at the same time did not find it: he was too early.
         _found_sent(draft, key, text)
     elif delivery.state is not DeliveryState.UNKNOWN or delivery.due_at is None:
@@ -89,21 +92,34 @@ def _found(draft: Draft, delivery: Delivery, texts: tuple[Text, ...], since: dat
 
 def _found_sent(draft: Draft, key: str, text: Text) -> None:
     delivery = draft.incident.deliveries[key]
-    claimed_at = delivery.claimed_at or text.created_at
-    if text.trouble:
-        draft.update(
-            key,
-            state=DeliveryState.FAILED,
-            due_at=None,
-            detail=text.trouble,
-            provider_id=text.id,
-            claimed_at=claimed_at,
-        )
-        could_not_page(draft, key, text.trouble)
-        return
+    draft.update(key, claimed_at=delivery.claimed_at or text.created_at)
     words = "found in Twilio's list" + ("" if delivery.attempts else ": sent while the state store was unreachable")
-    draft.update(key, state=DeliveryState.SENT, due_at=None, detail=words, provider_id=text.id, claimed_at=claimed_at)
-    draft.note(f"{who(delivery)} told: {delivery.kind.value} ({words})")
+    take_word(draft, key, text.id, text.report, words)
+
+
+def _hear_the_end(draft: Draft, key: str, listing: Listing) -> None:
+    """No last word came on a text that the provider took: what its list says now is what will ever be known."""
+    delivery = draft.incident.deliveries[key]
+    if delivery.due_at is None or delivery.due_at > draft.now:
+        return
+    draft.update(key, due_at=None)
+    text = next((text for text in listing.texts if text.id == delivery.provider_id), None)
+    if text is not None and is_newer(delivery, text.report.progress):
+        take_word(draft, key, text.id, text.report, "Twilio's list says so")
+    still = draft.incident.deliveries[key]
+    if still.report is None or not still.report.is_final:
+        far = f"no more than {still.report.value}" if still.report else "nothing"
+        why = f" ({listing.trouble})" if listing.trouble else ""
+        draft.note(f"whether {who(delivery)} got the text is not known: Twilio says {far}{why}")
+
+
+def send_elsewhere(draft: Draft, key: str, why: str) -> None:
+    """Owe a page that was certainly not sent to the second provider, at once; without one to the same again."""
+    fallback = draft.policy.texting.fallback
+    draft.update(key, state=DeliveryState.PENDING, due_at=draft.now, via=fallback, detail=why)
+    if fallback:
+        words = f"{who(draft.incident.deliveries[key])} was not texted by Twilio ({why}): {fallback} is to do it"
+        draft.note(words, Severity.WARNING)
 
 
 def _not_readable(draft: Draft, key: str, why: str) -> None:
@@ -129,14 +145,7 @@ def _not_found(draft: Draft, key: str, asked_at: datetime) -> None:
         draft.update(key, not_found_at=first, looked_since=None, due_at=first + APART)
         return
     draft.ledger = draft.ledger.without_slot(slot_name(draft, key, draft.incident.generation))
-    draft.update(
-        key,
-        state=DeliveryState.PENDING,
-        due_at=draft.now,
-        not_found_at=None,
-        looked_since=None,
-        # Whoever said that it had gone out without the store is believed no longer.
-        look_first=False,
-        looked_at=draft.now,
-    )
+    # Whoever said that it had gone out without the store is believed no longer.
+    draft.update(key, not_found_at=None, looked_since=None, look_first=False, looked_at=draft.now)
     draft.note(f"{who(delivery)} was not texted: looked up twice at Twilio; it is sent again", Severity.WARNING)
+    send_elsewhere(draft, key, "looked up twice")

@@ -76,8 +76,9 @@ def message_of(incident: Incident, key: str, policy: Policy, acknowledge_url: st
         url=incident.url,
         acknowledge_url=acknowledge_url if incident.state is IncidentState.OPEN and not over else "",
         ref=incident.ref,
-        sms=_sms(first_line, incident, policy) if delivery.channel == "sms" else "",
+        sms=_sms(first_line, incident, delivery, policy) if delivery.channel == "sms" else "",
         phone=delivery.phone,
+        via=delivery.via,
     )
 
 
@@ -122,6 +123,21 @@ def _facts(incident: Incident) -> tuple[tuple[str, str], ...]:
     return tuple(facts[:FACTS])
 
 
-def _sms(first_line: str, incident: Incident, policy: Policy) -> str:
+_NAMES = {"slack": "Slack", "discord": "Discord", "email": "email"}
+
+
+def _sms(first_line: str, incident: Incident, delivery: Delivery, policy: Policy) -> str:
     head, separator, _ = first_line.partition(": ")
-    return fit(f"{head}{separator}", incident.title, f" #{incident.ref}", policy.sms.max_segments)
+    title = incident.title
+    if incident.members:
+        head, separator = f"{len(incident.members)} open", ": "
+        title = ", ".join(member.title for member in incident.members)
+    tail = f" #{incident.ref}" + (" Reply ack" if policy.texting.replies else "")
+    text = fit(f"{head}{separator}", title, tail, policy.sms.max_segments)
+    if delivery.last_slot and policy.free_channels:
+        more = f"{tail}. Cap reached, more on {_NAMES[policy.free_channels[0]]}"
+        longer = fit(f"{head}{separator}", title, more, policy.sms.max_segments)
+        # Only where it costs nothing of what happened.
+        if longer.removesuffix(more) == text.removesuffix(tail):
+            return longer
+    return text

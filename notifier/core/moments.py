@@ -31,14 +31,15 @@ def next_due_of(incident: Incident, policy: Policy) -> datetime | None:
 
 
 def is_to_look_up(delivery: Delivery, now: datetime) -> bool:
-    """Whether a page that may have been sent is to be looked for at the provider now."""
-    unknown = delivery.channel == "sms" and delivery.state is DeliveryState.UNKNOWN
-    return unknown and delivery.due_at is not None and delivery.due_at <= now
+    """Whether the provider is to be asked now about a page: it may have been sent, or nobody has said how it ended."""
+    asks = delivery.channel == "sms" and delivery.state in OUT and not delivery.via
+    return asks and delivery.due_at is not None and delivery.due_at <= now
 
 
 def has_page_due(incident: Incident, policy: Policy, now: datetime) -> bool:
     """Whether a page, or what leads to one, is what is due: those go first."""
-    due = {delivery.channel for delivery in incident.deliveries.values() if delivery.due_at and delivery.due_at <= now}
+    owed = [delivery for delivery in incident.deliveries.values() if delivery.state is not DeliveryState.SENT]
+    due = {delivery.channel for delivery in owed if delivery.due_at and delivery.due_at <= now}
     climbed = climbed_to(incident, policy, now)
     next_page_at = next_page_due(incident, policy)
     return (
@@ -59,17 +60,22 @@ def next_page(incident: Incident, policy: Policy, *, but: int | None = None) -> 
     A phone that cannot be texted is passed over, and so is phone `but`.
     """
     pages = [delivery for delivery in incident.deliveries.values() if delivery.channel == "sms"]
-    dead = {delivery.phone for delivery in pages if delivery.state is DeliveryState.FAILED} | {but}
-    last = max((Page(delivery.walk, delivery.phone or 0) for delivery in pages), default=Page(1, -1))
+    dead = {page.phone for page in pages if page.state is DeliveryState.FAILED and not page.passes} | {but}
+    last = max((place_of(page) for page in pages), default=Page(1, -1))
     places = (Page(walk, phone) for walk in range(1, policy.sms.rounds + 1) for phone in range(policy.phones))
     return next((place for place in places if place > last and place.phone not in dead), None)
 
 
+def place_of(page: Delivery) -> Page:
+    """Where in the list of phones a page belongs."""
+    return Page(page.walk, page.phone or 0)
+
+
 def next_page_due(incident: Incident, policy: Policy) -> datetime | None:
-    """When the next phone is paged if nobody answers; None when none is, or one is still being paged."""
+    """When the next phone is paged if nobody answers; None when none is, one still is, or a digest does it."""
     pages = [delivery for delivery in incident.deliveries.values() if delivery.channel == "sms"]
-    out = [page.claimed_at for page in pages if page.claimed_at and page.state in OUT]
-    still = any(page.due_at or page.state is DeliveryState.CAPPED for page in pages)
+    out = [page.claimed_at for page in pages if page.claimed_at and (page.state in OUT or page.passes)]
+    still = any((page.due_at and page.state is not DeliveryState.SENT) or page.state in _HELD_BACK for page in pages)
     if incident.state is not IncidentState.OPEN or still or not out or next_page(incident, policy) is None:
         return None
     return max(out) + policy.sms.next_phone
@@ -83,9 +89,14 @@ def expires_at(incident: Incident) -> datetime | None:
 
 
 def _moments(incident: Incident, policy: Policy) -> Iterator[datetime]:
+    if not incident.members_told:
+        yield incident.opened_at
     yield from (delivery.due_at for delivery in incident.deliveries.values() if delivery.due_at)
     yield from (incident.opened_at + after for _, after in _steps(incident, policy))
     yield from (at for at in (next_page_due(incident, policy), expires_at(incident)) if at)
+
+
+_HELD_BACK = (DeliveryState.CAPPED, DeliveryState.DIGESTED)
 
 
 def _steps(incident: Incident, policy: Policy) -> Iterator[tuple[Severity, timedelta]]:

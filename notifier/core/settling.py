@@ -9,11 +9,12 @@ from notifier.core.claiming import cancel_unwanted_claims, claim_due, slot_name
 from notifier.core.draft import Draft
 from notifier.core.events import Attempt, Claim, Decision, Note, Settled, State
 from notifier.core.incident import Delivery, DeliveryState, Incident
-from notifier.core.looking_up import look_at
+from notifier.core.looking_up import look_at, send_elsewhere
 from notifier.core.moments import GIVE_UP
 from notifier.core.outcome import Outcome, Result
 from notifier.core.owing import is_wanted, owe_answer
 from notifier.core.policy import Policy
+from notifier.core.reporting import asks_at, heard_opt_out
 from notifier.core.telling import could_not_page, say, who
 from notifier.core.wording import clock_time, duration
 
@@ -58,7 +59,8 @@ def settled(state: State, event: Settled, policy: Policy, now: datetime, claim: 
 def _is_news(draft: Draft, attempt: Attempt) -> bool:
     """Whether the record may be changed by this attempt: sent stands over all else, and mine over a stranger's."""
     delivery = draft.incident.deliveries.get(attempt.delivery)
-    if delivery is None or delivery.state is DeliveryState.SENT:
+    if delivery is None or delivery.state is DeliveryState.SENT or delivery.report is not None:
+        # What the provider has said since is the newer word.
         return False
     mine = delivery.state is DeliveryState.CLAIMED and delivery.claim == draft.claim.id
     return attempt.outcome.result is Result.SENT or (mine and delivery.attempts == attempt.number)
@@ -80,9 +82,16 @@ def _record(draft: Draft, attempt: Attempt, *, second_try: bool) -> None:
     delivery = draft.incident.deliveries[key]
     if delivery.channel == "sms" and outcome.result in (Result.REJECTED, Result.RETRY):
         draft.ledger = draft.ledger.without_slot(slot_name(draft, key, draft.incident.generation))
+        if outcome.opted_out:
+            heard_opt_out(draft, delivery)
+        if _goes_elsewhere(draft, delivery, outcome):
+            send_elsewhere(draft, key, outcome.detail)
+            return
     match outcome.result:
         case Result.SENT:
             draft.update(key, state=DeliveryState.SENT, due_at=None, detail=outcome.detail)
+            if delivery.channel == "sms":
+                draft.update(key, due_at=asks_at(draft, key))
             draft.note(
                 f"{who(delivery)} told: {delivery.kind.value}" + (f" ({outcome.detail})" if outcome.detail else "")
             )
@@ -106,6 +115,9 @@ def _not_done(draft: Draft, key: str, delivery: Delivery, outcome: Outcome, *, s
         state = state if unknown else DeliveryState.CANCELLED
         draft.update(key, state=state, due_at=None, detail=outcome.detail)
         draft.note(f"{words}; {draft.incident.state.value} by now, so not sent again", Severity.WARNING)
+    elif unknown and delivery.via:
+        draft.update(key, state=state, due_at=None, detail=outcome.detail)
+        could_not_page(draft, key, f"{outcome.detail}, and {delivery.via} cannot be asked", certain=False)
     elif unknown and delivery.channel == "sms":
         # Looked up before anything else; the lease's end stays its due time.
         draft.update(key, state=state, detail=outcome.detail)
@@ -119,6 +131,12 @@ def _not_done(draft: Draft, key: str, delivery: Delivery, outcome: Outcome, *, s
         # Once for each reason: hours of tries would push everything else out of the history.
         write = draft.log if delivery.detail == outcome.detail else draft.note
         write(f"{words}; again at {clock_time(due_at)}", Severity.WARNING)
+
+
+def _goes_elsewhere(draft: Draft, delivery: Delivery, outcome: Outcome) -> bool:
+    """Whether the second provider is to send a page that the first certainly has not, and cannot now."""
+    fallback = draft.policy.texting.fallback
+    return bool(fallback and outcome.elsewhere and not delivery.via) and is_wanted(draft.incident, delivery)
 
 
 def give_up(draft: Draft, key: str) -> None:

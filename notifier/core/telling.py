@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from notifier.core.alert import Severity
 from notifier.core.draft import Draft
-from notifier.core.incident import Delivery, IncidentState, Kind
+from notifier.core.incident import Delivery, DeliveryState, IncidentState, Kind
+from notifier.core.moments import next_page_due, place_of
 from notifier.core.owing import owe_next_page, owe_notice
+from notifier.core.wording import duration
 
 
 def who(delivery: Delivery) -> str:
@@ -32,5 +34,12 @@ def could_not_page(draft: Draft, key: str, why: str, *, certain: bool = True) ->
 def _next_phone(draft: Draft, delivery: Delivery) -> str:
     if draft.incident.state is not IncidentState.OPEN:
         return f"the incident is {draft.incident.state.value}, so no other phone is texted"
-    place = owe_next_page(draft, but=delivery.phone)
-    return f"phone {place.phone + 1} is next" if place else "there is no other phone to text"
+    pages = [page for page in draft.incident.deliveries.values() if page.channel == "sms"]
+    since = [page for page in pages if place_of(page) > place_of(delivery) and page.state is not DeliveryState.FAILED]
+    if since:
+        return f"phone {(since[-1].phone or 0) + 1} is paged already"
+    if place := owe_next_page(draft, but=delivery.phone):
+        return f"phone {place.phone + 1} is next"
+    if next_page_due(draft.incident, draft.policy):
+        return f"there is no other phone to text, so it is tried again {duration(draft.policy.sms.next_phone)} later"
+    return "there is no other phone to text"

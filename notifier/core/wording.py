@@ -10,6 +10,11 @@ def clock_time(moment: datetime) -> str:
     return f"{moment:%H:%M} UTC"
 
 
+def cost(segments: int, price: float) -> str:
+    """What so many segments come to, as a rough guide: `$0.12`."""
+    return f"${segments * price:.2f}"
+
+
 def duration(length: timedelta) -> str:
     """A length of time in its largest unit that keeps it readable: `45 s`, `12 min`, `3 h 5 min`, `2 d 4 h`."""
     seconds = max(0, int(length.total_seconds()))
