@@ -162,7 +162,7 @@ def _answerer(by: str) -> str:
 def _acknowledge(app: App, incident: Incident, by: str) -> bool:
     """Acknowledge one and say so; False if it is not certain that it is."""
     try:
-        now = app.relay.acknowledge(incident.key, incident.generation, by, _deadlines(app)).incident
+        now = app.relay.acknowledge(incident, incident.generation, by, _deadlines(app)).incident
     except StoreError as error:
         click.echo(f"#{incident.ref} is perhaps not acknowledged: {error}; try again, twice does no harm", err=True)
         return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
@@ -138,6 +139,10 @@ class Store(Protocol):
 
     def waiting(self, limit: int, deadline: float) -> list[Found]:
         """At most `limit` incidents with a page that the cap holds back, the longest waiting first."""
+        ...
+
+    def read(self, keys: Sequence[str], deadline: float) -> list[Found]:
+        """Those of the incidents `keys` that are there, in one round trip."""
         ...
 
     def open_incidents(self, deadline: float) -> list[Found]:

@@ -16,11 +16,30 @@ import msgspec
 from notifier.core.advance import advance
 from notifier.core.alert import Alert, Severity
 from notifier.core.beginning import key_of
-from notifier.core.events import Acknowledged, Alerted, Attempt, Claim, Decision, Event, Finding, Settled, State, Ticked
-from notifier.core.incident import Incident
+from notifier.core.digest import digest_alert
+from notifier.core.events import (
+    Acknowledged,
+    Alerted,
+    Attempt,
+    Claim,
+    Collected,
+    Decision,
+    Event,
+    Finding,
+    MembersTold,
+    OptedOut,
+    Reported,
+    Settled,
+    State,
+    TakenOver,
+    Texted,
+    Ticked,
+)
+from notifier.core.incident import Incident, IncidentState
 from notifier.core.looking_up import listed_since
 from notifier.core.message import message_of
 from notifier.core.policy import Policy
+from notifier.core.replying import key_of_text
 from notifier.core.settling import second_try_at
 from notifier.degraded import Degraded
 from notifier.ports import (
@@ -54,6 +73,10 @@ CONFLICT_PAUSE_MOST_SECONDS = 0.4
 Without it, of many requests that want one of the last slots each round lets one through, and the others' failing
 commits queue up in the store. With it most of them find the slots taken when they read again.
 """
+
+
+NO_INCIDENT = "0" * 32
+"""A key that no incident has: for the ledger alone."""
 
 
 class Taken(msgspec.Struct, frozen=True):
@@ -107,8 +130,12 @@ class Relay:
         log: Log,
         lease: timedelta,
         acknowledge_url: Callable[[str, int, str], str] = lambda _key, _generation, _channel: "",
+        report_url: Callable[[str, int, int, str], str] = lambda _key, _generation, _number, _delivery: "",
     ) -> None:
-        """`acknowledge_url`: the link that answers an incident (key, generation), for the readers of one channel."""
+        """`acknowledge_url`: the link that answers an incident (key, generation), for the readers of one channel.
+
+        `report_url`: where the provider reports on one attempt at a page (key, generation, attempt, delivery).
+        """
         self._policy = policy
         self._store = store
         self._sender = sender
@@ -118,6 +145,7 @@ class Relay:
         self._log = log
         self._lease = lease
         self._acknowledge_url = acknowledge_url
+        self._report_url = report_url
 
     def take_all(self, alerts: Sequence[Alert], deadlines: Deadlines) -> list[Taken]:
         """Take every alert of a body, critical first, some at a time; alerts of one incident stay in their order.
@@ -161,18 +189,70 @@ class Relay:
             raise StoreRefused("nothing was decided about an alert")
         return incident
 
-    def tick(self, key: str, deadlines: Deadlines) -> Taken:
-        """Do what is due of one incident. Raises StoreError."""
-        return self._finish(self._claim_sends(key, Ticked(), self._ids.claim(), deadlines), deadlines)
+    def tick(self, known: Incident, deadlines: Deadlines, *, release: bool = False) -> Taken:
+        """Do what is due of an incident, as the search has found it. Raises StoreError.
 
-    def acknowledge(self, key: str, generation: int, by: str, deadlines: Deadlines) -> Taken:
-        """Take somebody's answer. Raises StoreError when nobody can tell whether it is durable."""
-        event = Acknowledged(by=by, generation=generation)
-        return self._finish(self._claim_sends(key, event, self._ids.claim(), deadlines), deadlines)
+        `release`: it is the turn of its page that was held back, and there is room.
+        """
+        open_members = self._open_members(known, deadlines) if known.members else None
+        taken = self._take(known.key, Ticked(release=release, open_members=open_members), deadlines)
+        return self._with_members_told(taken, deadlines)
+
+    def collect(self, event: Collected, deadlines: Deadlines) -> Taken:
+        """Send one text for several pages that were held back. Raises StoreError."""
+        claim_id = self._ids.claim()
+        claimed = self._claim_sends(key_of(digest_alert(claim_id), claim_id), event, claim_id, deadlines)
+        return self._with_members_told(self._finish(claimed, deadlines), deadlines)
+
+    def acknowledge(self, known: Incident, generation: int, by: str, deadlines: Deadlines) -> Taken:
+        """Take somebody's answer to generation `generation` of an incident, and to all that it tells of.
+
+        Raises StoreError when nobody can tell whether it is durable.
+        """
+        for member in known.members if known.generation == generation else ():
+            self._take(member.key, Acknowledged(by=by, generation=member.generation), deadlines)
+        return self._take(known.key, Acknowledged(by=by, generation=generation), deadlines)
+
+    def report(self, key: str, event: Reported, deadlines: Deadlines) -> Taken:
+        """Take the provider's word on a text of incident `key`. Raises StoreError."""
+        return self._take(key, event, deadlines)
+
+    def opt_out(self, event: OptedOut, deadlines: Deadlines) -> Taken:
+        """Take a phone's word that it wants no texts, or wants them again. Raises StoreError."""
+        return self._take(key_of_text(event.id), event, deadlines)
+
+    def answer(self, event: Texted, deadlines: Deadlines) -> str:
+        """Remember a text that came; what to answer, empty for nothing. Raises StoreError."""
+        return self._claim_sends(NO_INCIDENT, event, self._ids.claim(), deadlines).decision.answer
 
     def look(self, key: str, deadlines: Deadlines) -> Incident | None:
         """How an incident stands; changes nothing. Raises StoreError."""
         return self._store.gather(key, deadlines.claim_by).incident
+
+    def _take(self, key: str, event: Event, deadlines: Deadlines) -> Taken:
+        return self._finish(self._claim_sends(key, event, self._ids.claim(), deadlines), deadlines)
+
+    def _open_members(self, digest: Incident, deadlines: Deadlines) -> frozenset[str]:
+        """The keys of those that nobody has answered."""
+        generations = {member.key: member.generation for member in digest.members}
+        found = self._store.read(list(generations), deadlines.claim_by)
+        return frozenset(
+            one.key
+            for one in found
+            # One that cannot be read may be open: better told than not.
+            if one.incident is None
+            or (one.incident.state is IncidentState.OPEN and one.incident.generation == generations[one.key])
+        )
+
+    def _with_members_told(self, taken: Taken, deadlines: Deadlines) -> Taken:
+        """Tell each member of a digest that it is told there, unless all know. Left undone, the next tick does it."""
+        digest = taken.incident
+        if digest is None or digest.members_told:
+            return taken
+        for member in digest.members:
+            event = TakenOver(delivery=member.delivery, generation=member.generation, digest=digest.ref)
+            self._take(member.key, event, deadlines)
+        return msgspec.structs.replace(taken, incident=self._take(digest.key, MembersTold(), deadlines).incident)
 
     def _claim_alert(self, alert: Alert, deadlines: Deadlines) -> _Claimed:
         """The first three steps of the road, for an alert. Raises StoreError."""
@@ -310,7 +390,12 @@ class Relay:
         for key in keys:
             channel = incident.deliveries[key].channel
             url = self._acknowledge_url(incident.key, incident.generation, channel)
-            messages[key] = (channel, message_of(incident, key, self._policy, url))
+            message = message_of(incident, key, self._policy, url)
+            if channel == "sms" and not message.via:
+                number = incident.deliveries[key].attempts
+                report_url = self._report_url(incident.key, incident.generation, number, key)
+                message = msgspec.structs.replace(message, report_url=report_url)
+            messages[key] = (channel, message)
         return tuple(
             Attempt(
                 delivery=key,

@@ -9,12 +9,14 @@ from datetime import datetime, timedelta
 import msgspec
 
 from notifier.core.alert import Severity
+from notifier.core.digest import to_collect
 from notifier.core.escalation import pages_with_room
+from notifier.core.events import Collected
 from notifier.core.moments import has_page_due
 from notifier.core.policy import Policy
 from notifier.core.unreadable import unreadable_document
 from notifier.ports import Clock, Found, Log, Store, StoreError
-from notifier.relay import Relay
+from notifier.relay import NO_INCIDENT, Relay
 from notifier.sending import AtOnce, Deadlines, our_mistake
 
 TICK_SECONDS = 50.0
@@ -31,10 +33,6 @@ OVERDUE = timedelta(minutes=3)
 """A scheduler that has been silent for so long has stopped."""
 FEW = 3
 """How many due incidents an alert's request does beside its own, when the scheduler has stopped."""
-
-
-_NO_INCIDENT = "0" * 32
-"""A key that no incident has: for the ledger alone."""
 
 
 class Done(msgspec.Struct, kw_only=True):
@@ -111,21 +109,31 @@ class Tick:
         return sorted(found, key=lambda one: one.incident is None or not has_page_due(one.incident, self._policy, now))
 
     def _do_waiting(self, done: Done, until: float, *, most: int = WAITING_AT_MOST) -> None:
-        """Page what the cap held back, the longest waiting first, as far as the window has room."""
+        """Tell what the cap held back, once the window has room: several in one text, or each in its own."""
         if until - self._clock.monotonic() < LEAST_SECONDS:
             return
         # One at first: while the window is full nobody reads all who wait, every minute.
         if not self._store.waiting(1, until):
             return
-        ledger = self._store.gather(_NO_INCIDENT, until).ledger
+        ledger = self._store.gather(NO_INCIDENT, until).ledger
         if not ledger.has_room(self._policy.sms.max_per_hour, 0, self._clock.now(), first_page=True):
             return
         found = self._store.waiting(WAITING_AT_MOST, until)
         waiting = [one.incident for one in found if one.incident is not None]
+        if together := to_collect(waiting, ledger, self._policy, self._clock.now()):
+            self._collect(together, done, until)
+            # The others have their turn at the next tick, when it is certain what this took.
+            return
         chosen = {one.key for one in pages_with_room(waiting, ledger, self._policy, self._clock.now())}
-        self._take([one for one in found if one.key in chosen][:most], done, until)
+        self._take([one for one in found if one.key in chosen][:most], done, until, release=True)
 
-    def _take(self, found: list[Found], done: Done, until: float) -> None:
+    def _collect(self, together: Collected, done: Done, until: float) -> None:
+        deadlines = Deadlines.within(self._clock.monotonic(), until)
+        taken = self._relay.collect(together, deadlines)
+        done.incidents += 1
+        done.sent.update(attempt.outcome.result.value for attempt in taken.attempts)
+
+    def _take(self, found: list[Found], done: Done, until: float, *, release: bool = False) -> None:
         """Take each along the road, some at a time, in this order; whoever is done takes the next."""
         if not found:
             return
@@ -138,13 +146,13 @@ class Tick:
 
         def work() -> None:
             while one := next_one():
-                self._take_one(one, done, lock, until)
+                self._take_one(one, done, lock, until, release=release)
 
         self._all_at_once([work] * min(INCIDENTS_AT_ONCE, len(found)), until - self._clock.monotonic())
         with lock:
             done.left += len(list(queue))
 
-    def _take_one(self, one: Found, done: Done, lock: threading.Lock, until: float) -> None:
+    def _take_one(self, one: Found, done: Done, lock: threading.Lock, until: float, *, release: bool) -> None:
         deadlines = Deadlines.within(self._clock.monotonic(), until)
         try:
             if one.incident is None:
@@ -154,7 +162,7 @@ class Tick:
                 with lock:
                     done.unreadable += 1
                 return
-            taken = self._relay.tick(one.key, deadlines)
+            taken = self._relay.tick(one.incident, deadlines, release=release)
         except StoreError as error:
             self._failed(one, done, lock, Severity.ERROR, str(error))
             return

@@ -13,15 +13,19 @@ from flask import Request, Response
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import Map, Rule
 
-from notifier.auth import AcknowledgeLinks, Callers, Link, Refused, Unverifiable
+from notifier.auth import AcknowledgeLinks, Callers, Forged, Link, Refused, Unverifiable
 from notifier.body import BODY_BYTES, Body, Late, TooLarge
+from notifier.callbacks import STATUS_PATH, TEXT_PATH, Callbacks, Fields, Ignored, twiml
 from notifier.core.alert import Alert, Severity
 from notifier.core.answering import answerer
+from notifier.core.events import Reported
 from notifier.core.incident import Incident
+from notifier.core.replying import NOT_HEEDED, heeds
 from notifier.core.unreadable import unreadable_alert
 from notifier.pages import acknowledge
 from notifier.ports import Clock, Log, StoreError, StoreRefused
 from notifier.relay import Relay, Taken
+from notifier.replies import Replies
 from notifier.sending import Deadlines
 from notifier.sources import Reading, Unreadable, read
 from notifier.tick import Tick
@@ -35,6 +39,8 @@ _URLS = Map(
         Rule("/", endpoint="alerts", methods=["POST"]),
         Rule("/tick", endpoint="tick", methods=["POST"]),
         Rule("/a/<token>", endpoint="acknowledge", methods=["GET", "POST"]),
+        Rule(STATUS_PATH, endpoint="report", methods=["POST"]),
+        Rule(TEXT_PATH, endpoint="text", methods=["POST"]),
         Rule("/health", endpoint="health", methods=["GET"]),
     ],
     merge_slashes=False,
@@ -44,19 +50,32 @@ _URLS = Map(
 class Web:
     """The HTTP function: one call for each request."""
 
-    def __init__(
-        self, *, relay: Relay, tick: Tick, callers: Callers, links: AcknowledgeLinks, clock: Clock, log: Log
+    def __init__(  # noqa: PLR0913 - one for each thing a path leads to
+        self,
+        *,
+        relay: Relay,
+        tick: Tick,
+        replies: Replies,
+        callers: Callers,
+        links: AcknowledgeLinks,
+        callbacks: Callbacks,
+        clock: Clock,
+        log: Log,
     ) -> None:
         self._relay = relay
         self._tick = tick
         self._callers = callers
         self._links = links
+        self._callbacks = callbacks
+        self._replies = replies
         self._clock = clock
         self._log = log
         self._endpoints: dict[str, Callable[..., Response]] = {
             "alerts": self._take_alerts,
             "tick": self._do_what_is_due,
             "acknowledge": self._acknowledge,
+            "report": self._take_report,
+            "text": self._take_text,
             "health": lambda _request, _body, _started: _answer(HTTPStatus.OK, {"status": "ok"}),
         }
 
@@ -79,6 +98,12 @@ class Web:
             return _error(HTTPStatus.NOT_FOUND, "no such path; alerts go to POST /")
         except Refused as refusal:
             return self._refuse(refusal)
+        except TooLarge:
+            self._log.write(Severity.ERROR, f"a body over {BODY_BYTES} bytes was refused")
+            return _error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"expected at most {BODY_BYTES} bytes")
+        except Late:
+            self._log.write(Severity.WARNING, f"a body that was not all here after {BODY_SECONDS} s was refused")
+            return _error(HTTPStatus.REQUEST_TIMEOUT, f"expected all of the body within {BODY_SECONDS} seconds")
         except HTTPException as error:
             return _error(error.code or HTTPStatus.BAD_REQUEST, "the request broke off or is no HTTP we can read")
         except Exception as error:  # noqa: BLE001 - the framework would answer with the error's words, which may hold secrets
@@ -91,14 +116,7 @@ class Web:
 
     def _take_alerts(self, request: Request, body: Body, started: float) -> Response:
         self._callers.admit(_credential(request), request.args.get("auth_token"))
-        try:
-            content = body.take(started + BODY_SECONDS - self._clock.monotonic())
-        except TooLarge:
-            self._log.write(Severity.ERROR, f"a body over {BODY_BYTES} bytes was refused")
-            return _error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"expected at most {BODY_BYTES} bytes")
-        except Late:
-            self._log.write(Severity.WARNING, f"a body that was not all here after {BODY_SECONDS} s was refused")
-            return _error(HTTPStatus.REQUEST_TIMEOUT, f"expected all of the body within {BODY_SECONDS} seconds")
+        content = body.take(started + BODY_SECONDS - self._clock.monotonic())
         # Only now: the store's time is not for the sender to use up.
         deadlines = Deadlines.of_request(started, self._clock.monotonic())
         try:
@@ -149,7 +167,7 @@ class Web:
         deadlines = Deadlines.of_request(started, self._clock.monotonic())
         try:
             before = self._relay.look(link.key, deadlines)
-            incident = self._answered_by(name, link, deadlines) if posts and before else before
+            incident = self._answered_by(name, link, before, deadlines) if posts and before else before
         except StoreError as error:
             what = "an acknowledgement could not be stored" if posts else "an acknowledge page could not be shown"
             self._log.write(Severity.ERROR, f"{what}: {error}")
@@ -161,9 +179,53 @@ class Web:
         page = acknowledge.page_of(incident, link.generation, self._clock.now(), done=done)
         return _page(HTTPStatus.OK, page)
 
-    def _answered_by(self, name: str, link: Link, deadlines: Deadlines) -> Incident | None:
+    def _answered_by(self, name: str, link: Link, before: Incident, deadlines: Deadlines) -> Incident | None:
         by = answerer(name, f"by the link in {_CHANNEL_NAMES[link.channel]}")
-        return self._relay.acknowledge(link.key, link.generation, by, deadlines).incident
+        return self._relay.acknowledge(before, link.generation, by, deadlines).incident
+
+    def _take_report(self, request: Request, body: Body, started: float) -> Response:
+        """What became of a text. A failure of ours is a 503: Twilio tries again (notifier.callbacks)."""
+        fields = self._fields(request, body, started)
+        report = self._callbacks.read_report(fields, _query(request))
+        if isinstance(report, Ignored):
+            self._log.write(Severity.WARNING, f"{report.reason}; nothing is done")
+            return Response(status=HTTPStatus.NO_CONTENT)
+        event = Reported(
+            delivery=report.delivery,
+            generation=report.generation,
+            number=report.number,
+            id=report.sid,
+            report=report.report,
+        )
+        try:
+            self._relay.report(report.key, event, Deadlines.of_request(started, self._clock.monotonic()))
+        except StoreError as error:
+            self._log.write(Severity.ERROR, f"a delivery report could not be stored: {error}")
+            return _error(HTTPStatus.SERVICE_UNAVAILABLE, "not stored; send it again", _RETRY_AFTER)
+        return Response(status=HTTPStatus.NO_CONTENT)
+
+    def _take_text(self, request: Request, body: Body, started: float) -> Response:
+        """What somebody on call texts to us. Strangers get no answer."""
+        text = self._callbacks.read_text(self._fields(request, body, started))
+        if isinstance(text, Ignored):
+            self._log.write(Severity.WARNING, f"{text.reason}; nothing is done")
+            return _twiml("")
+        try:
+            answer = self._replies.take(text, Deadlines.of_request(started, self._clock.monotonic()))
+        except StoreError as error:
+            # Nobody tries again for them, so they must know. Counted by nobody, it is said to people only, who text.
+            self._log.write(Severity.CRITICAL, f"a text from somebody on call could not be heeded: {error}")
+            return _twiml(NOT_HEEDED if heeds(text.body, text.opt_out) else "")
+        return _twiml(answer)
+
+    def _fields(self, request: Request, body: Body, started: float) -> Fields:
+        """The form that Twilio has posted. Raises Refused, TooLarge, Late."""
+        signature = request.headers.get("X-Twilio-Signature")
+        if not signature:
+            # Nobody reads a stranger's body.
+            raise Forged("expected a request of Twilio, with its X-Twilio-Signature")
+        content = body.take(started + BODY_SECONDS - self._clock.monotonic())
+        return self._callbacks.admit(request.path, _query(request), content, signature)
 
     def _answer_alerts(self, reading: Reading, taken: list[Taken]) -> Response:
         alerts = taken[: len(reading.alerts)]
@@ -208,6 +270,15 @@ def _credential(request: Request) -> str | None:
     except ValueError:  # Werkzeug's, for a "Basic" that is not ASCII
         return None
     return (credential.token or credential.password) if credential else None
+
+
+def _query(request: Request) -> str:
+    """As it was requested: Twilio's signature is over that."""
+    return request.query_string.decode("latin-1")
+
+
+def _twiml(text: str) -> Response:
+    return Response(twiml(text), headers={"Cache-Control": "no-store"}, content_type="text/xml; charset=utf-8")
 
 
 _CHANNEL_NAMES = {"slack": "Slack", "discord": "Discord", "email": "email"}

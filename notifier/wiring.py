@@ -11,13 +11,15 @@ from typing import TextIO
 
 import msgspec
 
-from notifier.auth import AcknowledgeLinks, Callers
+from notifier.auth import AcknowledgeLinks, Callers, TwilioSignatures
+from notifier.callbacks import Callbacks
 from notifier.channels.discord import Discord
 from notifier.channels.email import Email
 from notifier.channels.log import StreamLog
 from notifier.channels.simulated import Simulated
 from notifier.channels.slack import Slack
 from notifier.channels.twilio import Twilio
+from notifier.channels.twilio_errors import report_of
 from notifier.channels.wire import Wire
 from notifier.core.alert import Severity
 from notifier.core.incident import Incident
@@ -26,6 +28,7 @@ from notifier.degraded import Degraded
 from notifier.policy_file import read_policy
 from notifier.ports import Channel, Clock, Ids, Log, Store, TextList
 from notifier.relay import Relay
+from notifier.replies import Replies
 from notifier.sending import AtOnce, Deadlines, Sender, at_once
 from notifier.settings import MailServer, Settings, TwilioAccount, settings_from_environment
 from notifier.sources import Unreadable, read
@@ -133,7 +136,20 @@ def build(settings: Settings, policy: Policy, outside: Outside = Outside()) -> A
     channels, texts = (
         _channels(settings, phones, clock, log) if outside.channels is None else (outside.channels, outside.texts)
     )
-    deployed = policy.deployed({"log", *channels}, Texting(phones=tuple(_mark(phone) for phone in phones)))
+    signatures = TwilioSignatures(auth_tokens=settings.twilio_auth_tokens, public_url=settings.public_url)
+    texting = Texting(
+        phones=tuple(_mark(phone) for phone in phones),
+        replies=signatures.usable,
+        fallback=settings.fallback.provider if settings.fallback else "",
+        price=settings.sms_price,
+    )
+    deployed = policy.deployed({"log", *channels}, texting)
+    callbacks = Callbacks(
+        account_sid=settings.twilio.account_sid if settings.twilio else "",
+        signatures=signatures,
+        phones=phones,
+        judge=report_of,
+    )
     links = AcknowledgeLinks(webhook_token=settings.webhook_token, public_url=settings.public_url)
     sender = Sender(channels=channels, texts=texts, clock=clock, log=log, all_at_once=outside.all_at_once)
     relay = Relay(
@@ -146,6 +162,7 @@ def build(settings: Settings, policy: Policy, outside: Outside = Outside()) -> A
         log=log,
         lease=timedelta(seconds=settings.lease_seconds),
         acknowledge_url=links.url,
+        report_url=callbacks.report_url,
     )
     tick = Tick(relay=relay, store=store, policy=deployed, clock=clock, log=log, all_at_once=outside.all_at_once)
     callers = Callers(
@@ -155,7 +172,16 @@ def build(settings: Settings, policy: Policy, outside: Outside = Outside()) -> A
         clock=clock,
     )
     _tell_start(settings, policy, channels, log)
-    web = Web(relay=relay, tick=tick, callers=callers, links=links, clock=clock, log=log)
+    web = Web(
+        relay=relay,
+        tick=tick,
+        replies=Replies(relay=relay, store=store, policy=deployed, clock=clock, log=log),
+        callers=callers,
+        links=links,
+        callbacks=callbacks,
+        clock=clock,
+        log=log,
+    )
     return App(web, relay, tick, store, clock)
 
 

@@ -68,6 +68,14 @@ def read_wish(body: str, opt_out: str = "") -> Wish:
     return Wish(Command.ACKNOWLEDGE, ref_as_read(acknowledges[1] or "")) if acknowledges else Wish(Command.UNKNOWN)
 
 
+def heeds(body: str, opt_out: str) -> bool:
+    """Whether a text is a command to us, whose sender waits for an answer."""
+    return read_wish(body, opt_out).command in (Command.ACKNOWLEDGE, Command.ACKNOWLEDGE_ALL, Command.STATUS)
+
+
+NOT_HEEDED = "NOT done: the state store is unreachable. Send it again in a minute."
+
+
 def concerned(wish: Wish, open_incidents: Sequence[Incident], phone: int) -> list[Incident]:
     """Those of the open incidents that a wish to acknowledge is about, in the order they were opened."""
     in_order = sorted(open_incidents, key=lambda one: one.opened_at)

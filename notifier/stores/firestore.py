@@ -38,7 +38,9 @@ from notifier.stores.documents import (
 from notifier.stores.renewable import Renewable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Sequence
+
+    from google.cloud.firestore import DocumentSnapshot
 
 T = TypeVar("T")
 
@@ -155,6 +157,16 @@ class FirestoreStore:
         """As the port says."""
         return self._search(deadline, FieldFilter("waiting_since", ">", _EPOCH), "waiting_since", limit)
 
+    def read(self, keys: Sequence[str], deadline: float) -> list[Found]:
+        """As the port says."""
+
+        def read(client: Client, timeout: float) -> list[Found]:
+            references = [client.document(self._incidents, key) for key in keys]
+            snapshots = client.get_all(references, retry=None, timeout=timeout)
+            return _found(one for one in snapshots if one.exists)
+
+        return self._ask(deadline, read)
+
     def open_incidents(self, deadline: float) -> list[Found]:
         """As the port says."""
         return self._search(deadline, FieldFilter("state", "==", IncidentState.OPEN.value))
@@ -216,10 +228,7 @@ class FirestoreStore:
             query = client.collection(self._incidents).where(filter=narrowed)
             query = query.order_by(order) if order else query
             query = query.limit(limit) if limit is not None else query
-            snapshots = query.get(retry=_NO_RETRY, timeout=timeout)
-            return [
-                found(one.id, partial(from_fields, one.reference.path, one.to_dict(), Incident)) for one in snapshots
-            ]
+            return _found(query.get(retry=_NO_RETRY, timeout=timeout))
 
         return self._ask(deadline, search)
 
@@ -254,6 +263,10 @@ class FirestoreStore:
 
 _Write: TypeAlias = "tuple[str, str, Incident | Ledger, object]"
 """Collection, document id, what to write, and the version it replaces (None: there must be none yet)."""
+
+
+def _found(snapshots: Iterable[DocumentSnapshot]) -> list[Found]:
+    return [found(one.id, partial(from_fields, one.reference.path, one.to_dict(), Incident)) for one in snapshots]
 
 
 def _write(client: Client, timeout: float, writes: list[_Write]) -> list[object]:

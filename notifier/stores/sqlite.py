@@ -29,7 +29,7 @@ from notifier.stores.documents import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 # AUTOINCREMENT never gives a number twice, so a document deleted and made again never looks unchanged.
 _TABLE = """
@@ -133,6 +133,11 @@ class SqliteStore:
     def waiting(self, limit: int, deadline: float) -> list[Found]:
         """As the port says."""
         return self._search(deadline, "waiting_since IS NOT NULL ORDER BY waiting_since LIMIT ?", limit)
+
+    def read(self, keys: Sequence[str], deadline: float) -> list[Found]:
+        """As the port says."""
+        places = ", ".join("?" * len(keys))
+        return self._search(deadline, f"name IN ({places})", *(f"{INCIDENTS}/{key}" for key in keys))
 
     def open_incidents(self, deadline: float) -> list[Found]:
         """As the port says."""
