@@ -8,7 +8,18 @@ from pathlib import Path
 from notifier.core.advance import advance
 from notifier.core.alert import Alert
 from notifier.core.beginning import key_of
-from notifier.core.events import Acknowledged, Alerted, Attempt, Claim, Decision, Event, Settled, State, Ticked
+from notifier.core.events import (
+    Acknowledged,
+    Alerted,
+    Attempt,
+    Claim,
+    Decision,
+    Event,
+    Reported,
+    Settled,
+    State,
+    Ticked,
+)
 from notifier.core.incident import Delivery, Incident
 from notifier.core.ledger import Ledger
 from notifier.core.outcome import Outcome, Result
@@ -99,10 +110,34 @@ def tick(
     policy: Policy = POLICY,
     claim_id: str = "",
     send_seconds: float = 7.0,
+    release: bool = True,
 ) -> Decision:
-    """What the tick at `now` makes of it, in a request of its own."""
+    """What the tick at `now` makes of it, in a request of its own. `release`: it is the turn of what was held back."""
     claim = a_claim(now, claim_id or f"tick at {now}", send_seconds)
-    return decide(Ticked(), known(before), ledger or before.ledger, now=now, policy=policy, claim=claim)
+    return decide(Ticked(release=release), known(before), ledger or before.ledger, now=now, policy=policy, claim=claim)
+
+
+def report(
+    before: Decision,
+    progress: Progress,
+    now: datetime = NOON,
+    *,
+    delivery: str = "opened/sms/0/1",
+    text_id: str = "",
+    number: int = 1,
+    policy: Policy = POLICY,
+    **fields: object,
+) -> Decision:
+    """What a delivery report at `now` makes of it."""
+    event = Reported(
+        delivery=delivery,
+        generation=1,
+        number=number,
+        id=text_id or known(before).deliveries[delivery].provider_id or "SM1",
+        report=Report(progress=progress, **fields),  # type: ignore[arg-type]
+    )
+    claim = a_claim(now, f"report at {now}")
+    return decide(event, known(before), before.ledger, now=now, policy=policy, claim=claim)
 
 
 def acknowledge(before: Decision, now: datetime, *, generation: int = 1, claim_id: str = "answer") -> Decision:

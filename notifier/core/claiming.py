@@ -61,10 +61,9 @@ def cancel_unwanted(draft: Draft) -> None:
     for key, delivery in draft.incident.deliveries.items():
         unknown = delivery.state is DeliveryState.UNKNOWN and delivery.due_at is not None
         owed = unknown or delivery.state in (DeliveryState.PENDING, DeliveryState.CAPPED)
-        # Nobody waits any more to hear how it ended.
-        asked = delivery.state is DeliveryState.SENT and delivery.due_at is not None
-        if asked and not is_wanted(draft.incident, delivery):
-            draft.update(key, due_at=None)
+        if delivery.report_due_at and not is_wanted(draft.incident, delivery):
+            # Somebody has answered: how he heard of it matters no more.
+            draft.update(key, report_due_at=None)
         if owed and not is_wanted(draft.incident, delivery):
             state = DeliveryState.UNKNOWN if unknown and delivery.attempts else DeliveryState.CANCELLED
             draft.update(key, state=state, due_at=None)

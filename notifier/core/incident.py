@@ -85,6 +85,8 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     """For a page: it took the last slot of the window, and says so."""
     report: Progress | None = None
     """For a page: how far the provider says it has come."""
+    report_due_at: datetime | None = None
+    """For a page that the provider took: when it is asked what became of it, if it has not said so before."""
     passes: bool = False
     """For a failed page: what was in the way may be gone later, so the phone keeps its place in the next walk."""
     walk: int = 1

@@ -100,9 +100,9 @@ def _found_sent(draft: Draft, key: str, text: Text) -> None:
 def _hear_the_end(draft: Draft, key: str, listing: Listing) -> None:
     """No last word came on a text that the provider took: what its list says now is what will ever be known."""
     delivery = draft.incident.deliveries[key]
-    if delivery.due_at is None or delivery.due_at > draft.now:
+    if delivery.report_due_at is None or delivery.report_due_at > draft.now:
         return
-    draft.update(key, due_at=None)
+    draft.update(key, report_due_at=None)
     text = next((text for text in listing.texts if text.id == delivery.provider_id), None)
     if text is not None and is_newer(delivery, text.report.progress):
         take_word(draft, key, text.id, text.report, "Twilio's list says so")

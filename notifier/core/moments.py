@@ -32,14 +32,14 @@ def next_due_of(incident: Incident, policy: Policy) -> datetime | None:
 
 def is_to_look_up(delivery: Delivery, now: datetime) -> bool:
     """Whether the provider is to be asked now about a page: it may have been sent, or nobody has said how it ended."""
-    asks = delivery.channel == "sms" and delivery.state in OUT and not delivery.via
-    return asks and delivery.due_at is not None and delivery.due_at <= now
+    unknown = delivery.channel == "sms" and delivery.state is DeliveryState.UNKNOWN
+    at = delivery.due_at if unknown else delivery.report_due_at
+    return at is not None and at <= now
 
 
 def has_page_due(incident: Incident, policy: Policy, now: datetime) -> bool:
     """Whether a page, or what leads to one, is what is due: those go first."""
-    owed = [delivery for delivery in incident.deliveries.values() if delivery.state is not DeliveryState.SENT]
-    due = {delivery.channel for delivery in owed if delivery.due_at and delivery.due_at <= now}
+    due = {delivery.channel for delivery in incident.deliveries.values() if delivery.due_at and delivery.due_at <= now}
     climbed = climbed_to(incident, policy, now)
     next_page_at = next_page_due(incident, policy)
     return (
@@ -75,7 +75,7 @@ def next_page_due(incident: Incident, policy: Policy) -> datetime | None:
     """When the next phone is paged if nobody answers; None when none is, one still is, or a digest does it."""
     pages = [delivery for delivery in incident.deliveries.values() if delivery.channel == "sms"]
     out = [page.claimed_at for page in pages if page.claimed_at and (page.state in OUT or page.passes)]
-    still = any((page.due_at and page.state is not DeliveryState.SENT) or page.state in _HELD_BACK for page in pages)
+    still = any(page.due_at or page.state in _HELD_BACK for page in pages)
     if incident.state is not IncidentState.OPEN or still or not out or next_page(incident, policy) is None:
         return None
     return max(out) + policy.sms.next_phone
@@ -91,7 +91,8 @@ def expires_at(incident: Incident) -> datetime | None:
 def _moments(incident: Incident, policy: Policy) -> Iterator[datetime]:
     if not incident.members_told:
         yield incident.opened_at
-    yield from (delivery.due_at for delivery in incident.deliveries.values() if delivery.due_at)
+    for delivery in incident.deliveries.values():
+        yield from (at for at in (delivery.due_at, delivery.report_due_at) if at)
     yield from (incident.opened_at + after for _, after in _steps(incident, policy))
     yield from (at for at in (next_page_due(incident, policy), expires_at(incident)) if at)
 

@@ -45,7 +45,9 @@ def take_word(draft: Draft, key: str, text_id: str, report: Report, how: str) ->
     """Record how far the text of page `key` has come. `how`: where that is known from."""
     delivery = draft.incident.deliveries[key]
     claimed_at = delivery.claimed_at or draft.now
-    draft.update(key, provider_id=text_id, report=report.progress, claimed_at=claimed_at, due_at=None)
+    draft.update(
+        key, provider_id=text_id, report=report.progress, claimed_at=claimed_at, due_at=None, report_due_at=None
+    )
     if report.opted_out:
         heard_opt_out(draft, delivery)
     if report.progress is Progress.FAILED:
@@ -58,7 +60,7 @@ def take_word(draft: Draft, key: str, text_id: str, report: Report, how: str) ->
     if report.progress is Progress.DELIVERED:
         draft.note(f"{who(delivery)}: delivered")
     else:
-        draft.update(key, due_at=asks_at(draft, key))
+        draft.update(key, report_due_at=asks_at(draft, key))
 
 
 def asks_at(draft: Draft, key: str) -> datetime | None:

@@ -91,7 +91,7 @@ def _record(draft: Draft, attempt: Attempt, *, second_try: bool) -> None:
         case Result.SENT:
             draft.update(key, state=DeliveryState.SENT, due_at=None, detail=outcome.detail)
             if delivery.channel == "sms":
-                draft.update(key, due_at=asks_at(draft, key))
+                draft.update(key, report_due_at=asks_at(draft, key))
             draft.note(
                 f"{who(delivery)} told: {delivery.kind.value}" + (f" ({outcome.detail})" if outcome.detail else "")
             )

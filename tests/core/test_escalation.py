@@ -14,6 +14,7 @@ from notifier.core.incident import IncidentState
 from notifier.core.ledger import Ledger
 from notifier.core.message import message_of
 from notifier.core.outcome import Outcome, Result
+from notifier.core.report import Progress
 from tests.builders import (
     ALL_CHANNELS,
     NOON,
@@ -27,6 +28,7 @@ from tests.builders import (
     known,
     opened,
     recorded,
+    report,
     settle,
     settle_all,
     states,
@@ -208,8 +210,10 @@ class TestNextPhone:
     def test_a_critical_one_off_is_paged_like_any_other(self) -> None:
         assert len(self.pages(recorded(opened(an_alert(one_off=True))), 2)) == 3
 
-    def test_the_next_page_is_what_the_tick_looks_for(self) -> None:
-        assert known(recorded(opened())).next_due == after(minutes=15)
+    def test_the_next_page_is_what_the_tick_looks_for_once_the_first_has_arrived(self) -> None:
+        first = recorded(opened())
+        assert known(first).next_due == after(minutes=5, seconds=30)
+        assert known(report(first, Progress.DELIVERED)).next_due == after(minutes=15)
 
     def test_it_waits_for_the_page_that_is_being_looked_up(self) -> None:
         lost = only(opened(), NOON, sms=Outcome(Result.UNKNOWN, "no answer"))

@@ -13,9 +13,11 @@ from notifier.core.incident import DeliveryState, ref_of
 from notifier.core.ledger import CLOCK_SKEW, WINDOW, Ledger, Unstored
 from notifier.core.listing import Listing, Text
 from notifier.core.looking_up import listed_since
+from notifier.core.moments import next_page_due
 from notifier.core.outcome import Outcome, Result
 from tests.builders import (
     NOON,
+    POLICY,
     a_claim,
     acknowledge,
     an_alert,
@@ -89,7 +91,7 @@ class TestFound:
 
     def test_the_next_phone_is_paged_a_quarter_of_an_hour_after_its_claim(self) -> None:
         found = listed(lost(), a_text(lost()), now=after(seconds=30))
-        assert known(found).next_due == after(minutes=15)
+        assert next_page_due(known(found), POLICY) == after(minutes=15)
 
     def test_failed_at_the_provider_the_next_phone_is_paged_at_once_and_it_is_said(self) -> None:
         failed = a_text(lost(), report=failed_report("undelivered: the phone is switched off"))
@@ -402,7 +404,7 @@ class TestLookFirst:
         text = a_text(opened(self.LATE), NOON - timedelta(minutes=1))
         assert known(self.late(text)).next_due == NOON + timedelta(seconds=30)  # the end of the others' lease
         done = recorded(msgspec.structs.replace(self.late(text), send=opened(self.LATE).send))
-        assert known(done).next_due == NOON + timedelta(minutes=14)
+        assert next_page_due(known(done), POLICY) == NOON + timedelta(minutes=14)
 
     def test_lost_afterwards_it_takes_two_lists_like_any_other(self) -> None:
         sent = self.late()

@@ -38,9 +38,9 @@ def with_page(before: Decision, **fields: object) -> Decision:
 
 
 @pytest.mark.parametrize(
-    ("word", "minutes"), [("critical", 15), ("error", 20), ("warning", 10), ("", 10), ("info", 8 * 24 * 60)]
+    ("word", "minutes"), [("critical", 5.5), ("error", 20), ("warning", 10), ("", 10), ("info", 8 * 24 * 60)]
 )
-def test_once_all_is_told_the_next_step_page_or_end_is_due(word: str, minutes: int) -> None:
+def test_once_all_is_told_the_next_step_page_or_end_is_due(word: str, minutes: float) -> None:
     incident = known(recorded(opened(an_alert(word))))
     assert next_due_of(incident, POLICY) == NOON + timedelta(minutes=minutes)
 
@@ -52,7 +52,7 @@ def test_what_is_owed_first_is_due_first() -> None:
 
 
 def test_a_page_held_back_is_not_due_by_itself() -> None:
-    capped = with_page(recorded(opened()), state=DeliveryState.CAPPED)
+    capped = with_page(recorded(opened()), state=DeliveryState.CAPPED, report_due_at=None)
     assert next_due_of(known(capped), POLICY) == NOON + timedelta(days=8)
 
 

@@ -14,6 +14,7 @@ from notifier.core.events import Alerted, Decision, State
 from notifier.core.incident import Incident, IncidentState
 from notifier.core.ledger import Ledger
 from notifier.core.message import message_of
+from notifier.core.moments import next_page_due
 from tests.builders import (
     ALL_CHANNELS,
     NOON,
@@ -84,7 +85,7 @@ def test_the_tick_must_look_at_the_end_of_the_lease() -> None:
 
 
 def test_once_everything_is_sent_the_next_page_is_due() -> None:
-    assert known(recorded(opened())).next_due == NOON + POLICY.sms.next_phone
+    assert next_page_due(known(recorded(opened())), POLICY) == NOON + POLICY.sms.next_phone
 
 
 def test_past_the_last_moment_to_send_everything_is_owed_and_nothing_claimed() -> None:
