@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from notifier.channels.twilio_errors import ERRORS
+from notifier.channels.twilio_errors import ERRORS, report_of, words_of
 from notifier.channels.wire import Reply, Wire, mask_phone, redact, verdict
 from notifier.core.alert import printable
 from notifier.core.listing import Listing, Text
@@ -32,7 +32,6 @@ PAGE_SIZE = 200
 """Of the list, one page of which is read: newest first, and more than a phone gets in the hour that counts."""
 LIST_BYTES = 1024 * 1024
 
-_FAILED = {"failed", "undelivered", "canceled"}
 _HEADERS = {"Accept": "application/json", "Accept-Charset": "utf-8"}
 
 
@@ -118,15 +117,15 @@ class Twilio:
     def _outcome(self, reply: Reply) -> Outcome:
         if reply.status == 201:  # noqa: PLR2004 created
             return self._created(reply)
-        try:
-            error = msgspec.json.decode(reply.body, type=_Error, strict=False)
-        except _UNREADABLE:
-            error = _Error()
+        error = _error_in(reply)
         if error.code in ERRORS:
-            return self._known(error.code, reply)
+            return _known(error.code, reply)
         said = redact(error.message or "", self._auth[1]) or "no reason given"
-        code = "" if error.code is None else f" (Twilio error {error.code})"
-        return verdict(reply, f"{said}{code}{_HINTS.get(reply.status, '')}")
+        words = said if error.code is None else words_of(error.code, said)
+        outcome = verdict(reply, f"{words}{_HINTS.get(reply.status, '')}")
+        # Without a code it never reached the API; with one we do not know, the status tells whether the account did it.
+        elsewhere = outcome.result is Result.REJECTED and (error.code is None or reply.status in _HINTS)
+        return msgspec.structs.replace(outcome, elsewhere=elsewhere)
 
     def _why_no_list(self, reply: Reply) -> str:
         # Only a refusal says more than its status: all other words are about a text that was posted.
@@ -162,21 +161,8 @@ class Twilio:
         if not re.fullmatch(r"(SM|MM)[0-9A-Za-z]{1,62}", created.sid or ""):
             return Outcome(Result.UNKNOWN, f"{reply.host} took it, but its answer could not be read")
         sid = created.sid or ""
-        if created.error_code in ERRORS:
-            return msgspec.structs.replace(self._known(created.error_code, reply), provider_id=sid)
-        if created.status in _FAILED:
-            detail = f"Twilio made a message of it that is {created.status} (error {created.error_code})"
-            return Outcome(Result.REJECTED, detail, provider_id=sid)
-        if created.error_code:
-            detail = f"Twilio took it, with an error we do not know ({created.error_code})"
-            return Outcome(Result.UNKNOWN, detail, provider_id=sid)
-        return Outcome(Result.SENT, provider_id=sid)
-
-    def _known(self, code: int | None, reply: Reply) -> Outcome:
-        error = ERRORS[code or 0]
-        waits = [wait for wait in (error.retry_after, reply.retry_after) if wait is not None]
-        wait = None if error.result is Result.REJECTED else max(waits, default=None)
-        return Outcome(error.result, f"{error.words} (Twilio error {code})", wait)
+        outcome = _outcome_of_made(created.status or "", created.error_code, reply)
+        return msgspec.structs.replace(outcome, provider_id=sid)
 
 
 class _Error(msgspec.Struct):
@@ -206,14 +192,44 @@ class _Page(msgspec.Struct):
     next_page_uri: str | None = None
 
 
+def _error_in(reply: Reply) -> _Error:
+    """What a refusal says; nothing where it cannot be read."""
+    try:
+        return msgspec.json.decode(reply.body, type=_Error, strict=False)
+    except _UNREADABLE:
+        return _Error()
+
+
+def _known(code: int, reply: Reply) -> Outcome:
+    error = ERRORS[code]
+    waits = [wait for wait in (error.retry_after, reply.retry_after) if wait is not None]
+    return Outcome(
+        error.result,
+        words_of(code),
+        None if error.result is Result.REJECTED else max(waits, default=None),
+        opted_out=error.opted_out,
+        elsewhere=error.elsewhere,
+    )
+
+
+def _outcome_of_made(status: str, code: int | None, reply: Reply) -> Outcome:
+    """Of a message that was created: an error that it carries already is as good as one that is reported later."""
+    report = report_of(status, code)
+    failed = report is not None and report.progress is Progress.FAILED
+    if not code and not failed:
+        return Outcome(Result.SENT)
+    error = ERRORS.get(code or 0)
+    if error and (failed or error.result is Result.REJECTED):
+        return _known(code or 0, reply)
+    if report and failed:
+        return Outcome(Result.REJECTED, report.trouble)
+    # It has an error and has not failed: it may go out all the same, and so is looked up and not sent again.
+    return Outcome(Result.UNKNOWN, words_of(code or 0))
+
+
 def _text(created_at: datetime, message: _Listed) -> Text:
-    trouble = ""
-    if message.status in _FAILED:
-        known = ERRORS.get(message.error_code or 0)
-        words = f"{known.words} (Twilio error {message.error_code})" if known else f"error {message.error_code}"
-        trouble = f"Twilio made a message of it that is {message.status}: {words}"
-    report = Report(progress=Progress.FAILED, trouble=trouble) if trouble else Report()
-    return Text(id=message.sid, created_at=created_at, body=message.body or "", report=report)
+    report = report_of(message.status or "", message.error_code)
+    return Text(id=message.sid, created_at=created_at, body=message.body or "", report=report or Report())
 
 
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)

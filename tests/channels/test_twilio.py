@@ -11,10 +11,11 @@ from twilio.base.exceptions import TwilioRestException
 from twilio.rest import Client
 
 from notifier.channels.twilio import Twilio
-from notifier.channels.twilio_errors import ERRORS
+from notifier.channels.twilio_errors import ERRORS, words_of
 from notifier.channels.wire import Wire
 from notifier.core.listing import Listing, Text
 from notifier.core.outcome import Outcome, Result
+from notifier.core.report import Progress, Report
 from tests.channels.support import PHONE, Server, answer, make_message, reset, soon
 
 if TYPE_CHECKING:
@@ -148,8 +149,30 @@ def test_created_with_a_known_error_is_judged_by_it() -> None:
     assert (outcome.result, outcome.provider_id, outcome.retry_after) == (Result.RETRY, SID, 600)
 
 
-def test_created_with_an_unknown_error_may_have_been_sent() -> None:
-    assert answered(created(error_code=39999), 201).result is Result.UNKNOWN
+@pytest.mark.parametrize("status", ["accepted", "queued", "sending", "sent", None])
+@pytest.mark.parametrize("code", [39999, 30001, 30008, 30026])
+def test_created_with_an_error_but_not_failed_is_looked_up_before_it_is_sent_again(
+    status: str | None, code: int
+) -> None:
+    outcome = answered(created(status=status, error_code=code), 201)
+    assert outcome == Outcome(Result.UNKNOWN, words_of(code), provider_id=SID)
+
+
+@pytest.mark.parametrize("status", ["failed", "undelivered", "canceled", "queued", None])
+def test_created_with_an_error_that_is_final_is_a_failure(status: str | None) -> None:
+    outcome = answered(created(status=status, error_code=30034), 201)
+    assert outcome == Outcome(Result.REJECTED, words_of(30034), provider_id=SID, elsewhere=True)
+
+
+@pytest.mark.parametrize("status", ["failed", "undelivered", "canceled"])
+def test_created_and_failed_with_an_error_nobody_knows_is_a_failure(status: str) -> None:
+    outcome = answered(created(status=status, error_code=39999), 201)
+    assert outcome == Outcome(Result.REJECTED, words_of(39999), provider_id=SID)
+
+
+def test_created_for_a_phone_that_has_opted_out_says_so() -> None:
+    outcome = answered(created(status="failed", error_code=21610), 201)
+    assert (outcome.result, outcome.opted_out) == (Result.REJECTED, True)
 
 
 @pytest.mark.parametrize(
@@ -201,7 +224,8 @@ def test_another_success_than_created_is_unknown(status: int) -> None:
 def test_the_code_decides_before_the_status(code: int, status: int) -> None:
     outcome = answered({"code": code, "message": f"about {PHONE}", "status": status}, status)
     assert outcome.result is ERRORS[code].result
-    assert outcome.detail == f"{ERRORS[code].words} (Twilio error {code})"
+    assert outcome.detail == f"{code}: {ERRORS[code].words}"
+    assert (outcome.opted_out, outcome.elsewhere) == (ERRORS[code].opted_out, ERRORS[code].elsewhere)
 
 
 @pytest.mark.parametrize(
@@ -221,7 +245,51 @@ def test_the_code_decides_before_the_status(code: int, status: int) -> None:
 )
 @pytest.mark.parametrize("body", ['{"code": 99999, "message": "new"}', "<html>", '{"code": "?"}', ""])
 def test_without_a_known_code_the_status_decides(status: int, body: str, result: Result) -> None:
-    assert answered(body, status).result is result
+    outcome = answered(body, status)
+    assert (outcome.result, outcome.opted_out) == (result, False)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "elsewhere"),
+    [
+        # What never reached the API says nothing of the phone.
+        (302, "", True),
+        (400, "<html>", True),
+        (401, "", True),
+        (403, "<html>", True),
+        # The account, and the address of the API.
+        (401, '{"code": 99999}', True),
+        (403, '{"code": 99999}', True),
+        (404, '{"code": 99999}', True),
+        # It may be the phone, or the text.
+        (400, '{"code": 99999}', False),
+        (422, '{"code": 99999}', False),
+        # In seconds it may take the text itself.
+        (429, '{"code": 99999}', False),
+        (429, "", False),
+        # It may have been sent.
+        (408, "", False),
+        (500, "", False),
+        (502, "<html>", False),
+        (200, "", False),
+    ],
+)
+def test_another_provider_is_asked_only_for_what_this_one_certainly_will_not_send(
+    status: int, body: str, *, elsewhere: bool
+) -> None:
+    assert answered(body, status).elsewhere is elsewhere
+
+
+def test_an_address_without_a_server_is_no_fault_of_the_phone() -> None:
+    with Server(answer(b"")) as server:
+        port = server.port
+    outcome = twilio(api_url=f"http://127.0.0.1:{port}").send(make_message(), soon())
+    assert (outcome.result, outcome.elsewhere) == (Result.RETRY, True)
+
+
+def test_a_deadline_that_has_passed_says_nothing_of_the_provider() -> None:
+    outcome = twilio().send(make_message(), soon(-1))
+    assert (outcome.result, outcome.elsewhere) == (Result.RETRY, False)
 
 
 def test_a_code_as_text_is_a_code() -> None:
@@ -230,7 +298,10 @@ def test_a_code_as_text_is_a_code() -> None:
 
 def test_an_unknown_code_is_passed_on_with_redacted_words() -> None:
     outcome = answered({"code": 99999, "message": f"To {PHONE} with {AUTH_TOKEN} is bad"})
-    assert outcome.detail == "api.twilio.com answered 400: To +1555*****01 with *** is bad (Twilio error 99999)"
+    assert outcome.detail == (
+        "api.twilio.com answered 400: 99999: To +1555*****01 with *** is bad: "
+        "see https://www.twilio.com/docs/api/errors/99999"
+    )
 
 
 @pytest.mark.parametrize(
@@ -355,7 +426,8 @@ def test_no_other_number_is_ever_looked_up(phone: int) -> None:
 
 
 def test_a_listed_text_is_read() -> None:
-    assert looked_up(a_page(listed())) == Listing(texts=(Text(id=SID, created_at=NOON, body=BODY),))
+    (text,) = looked_up(a_page(listed())).texts
+    assert text == Text(id=SID, created_at=NOON, body=BODY, report=Report(progress=Progress.DELIVERED))
 
 
 def test_several_are_read_in_their_order() -> None:
@@ -393,23 +465,26 @@ def test_one_queued_at_a_service_has_no_number_yet() -> None:
 
 @pytest.mark.parametrize("body", ["", None])
 def test_a_text_without_its_words_is_listed_without(body: str | None) -> None:
-    assert looked_up(a_page(listed(body=body))).texts == (Text(id=SID, created_at=NOON),)
+    assert looked_up(a_page(listed(body=body, status="queued"))).texts == (Text(id=SID, created_at=NOON),)
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "trouble"),
+    ("status", "code", "progress", "trouble"),
     [
-        ("failed", 30006, f"Twilio made a message of it that is failed: {ERRORS[30006].words} (Twilio error 30006)"),
-        ("undelivered", 39999, "Twilio made a message of it that is undelivered: error 39999"),
-        ("canceled", None, "Twilio made a message of it that is canceled: error None"),
-        ("sent", 30006, ""),
-        ("queued", None, ""),
-        (None, None, ""),
+        ("failed", 30006, Progress.FAILED, words_of(30006)),
+        ("undelivered", 39999, Progress.FAILED, words_of(39999)),
+        ("sent", 30006, Progress.SENT, ""),
+        ("queued", None, Progress.TAKEN, ""),
+        ("delivered", None, Progress.DELIVERED, ""),
+        ("a new word", None, Progress.TAKEN, ""),
+        (None, None, Progress.TAKEN, ""),
     ],
 )
-def test_one_that_failed_says_why(status: str | None, code: int | None, trouble: str) -> None:
+def test_a_listed_text_says_how_far_it_has_come(
+    status: str | None, code: int | None, progress: Progress, trouble: str
+) -> None:
     (text,) = looked_up(a_page(listed(status=status, error_code=code))).texts
-    assert text.trouble == trouble
+    assert (text.report.progress, text.trouble) == (progress, trouble)
 
 
 @pytest.mark.parametrize(("seconds", "kept"), [(-1, True), (0, True), (1, True), (1.001, False), (60, False)])
@@ -488,11 +563,11 @@ def test_a_list_of_two_hundred_long_texts_is_read() -> None:
 @pytest.mark.parametrize(
     ("status", "body", "words"),
     [
-        (403, '{"code": 70051, "message": "Authorization failed", "status": 403}', "(Twilio error 70051)"),
-        (401, '{"code": 20003, "message": "Authenticate"}', "(Twilio error 20003)"),
+        (403, '{"code": 70051, "message": "Authorization failed", "status": 403}', "70051: TWILIO_API_KEY"),
+        (401, '{"code": 20003, "message": "Authenticate"}', "20003: Twilio did not accept"),
         (401, "", "check TWILIO_ACCOUNT_SID"),
         (404, "<html>", "check TWILIO_ACCOUNT_SID"),
-        (429, '{"code": 20429, "message": "Too many requests"}', "(Twilio error 20429)"),
+        (429, '{"code": 20429, "message": "Too many requests"}', "20429: too many"),
         (500, "<html>", "api.twilio.com answered 500"),
         (503, "", "api.twilio.com answered 503"),
         (302, "", "api.twilio.com answered 302"),
