@@ -149,9 +149,12 @@ class Twilio:
         return Listing(texts=tuple(_text(at, one) for at, one in recent if self._is_ours(one)))
 
     def _is_ours(self, message: _Listed) -> bool:
-        """Sent by our number or service, or by one that the list does not name."""
+        """Sent by our number or service, or by one that the list does not name.
+
+        Not "outbound-reply", the answer to somebody's text: it may hold a ref, and is no page.
+        """
         named = {message.sender, message.messaging_service_sid} - {None, ""}
-        return (message.direction or "").startswith("outbound") and (not named or self._sender[1] in named)
+        return message.direction == "outbound-api" and (not named or self._sender[1] in named)
 
     def _created(self, reply: Reply) -> Outcome:
         try:

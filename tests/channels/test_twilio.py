@@ -439,7 +439,8 @@ def test_several_are_read_in_their_order() -> None:
     ("changes", "ours"),
     [
         ({}, True),
-        ({"direction": "outbound-reply"}, True),
+        ({"direction": "outbound-reply"}, False),
+        ({"direction": "outbound-call"}, False),
         ({"direction": "inbound"}, False),
         ({"direction": None}, False),
         ({"from": OTHER_PHONE}, False),
