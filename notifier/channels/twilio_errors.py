@@ -210,6 +210,9 @@ ERRORS: dict[int, Error] = {
     57012: _not_here(_OUR_ANSWER),
 }
 
+BAD_CALLBACK = 21609
+"""Of the address for delivery reports alone: the text can go without."""
+
 _PROGRESS = {
     "accepted": Progress.TAKEN,
     "scheduled": Progress.TAKEN,

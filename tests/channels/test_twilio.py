@@ -1,16 +1,18 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 import responses
+from responses.registries import OrderedRegistry
 from twilio.base.exceptions import TwilioRestException
 from twilio.rest import Client
 
-from notifier.channels.twilio import Twilio
+from notifier.channels.twilio import VALIDITY_SECONDS, Twilio
 from notifier.channels.twilio_errors import ERRORS, words_of
 from notifier.channels.wire import Wire
 from notifier.core.listing import Listing, Text
@@ -30,6 +32,7 @@ SID = "SM" + "0" * 32
 AUTH_TOKEN = "not-a-real-auth-token"
 SENDER = "+15005550006"
 OTHER_PHONE = "+15555550102"
+REPORT_URL = "https://pager.example.com/twilio/status?delivery=opened%2Fsms%2F0%2F1&mac=0123456789abcdef"
 URL = f"https://api.twilio.com/2010-04-01/Accounts/{ACCOUNT}/Messages.json"
 
 
@@ -76,15 +79,19 @@ def on_the_wire(request: bytes) -> tuple[str, dict[str, str], bytes]:
 )
 @pytest.mark.parametrize("sender", [SENDER, SERVICE])
 @pytest.mark.parametrize("key", ["", KEY])
-def test_the_request_is_the_one_of_twilios_own_library(words: str, sender: str, key: str) -> None:
+@pytest.mark.parametrize("report_url", ["", REPORT_URL])
+def test_the_request_is_the_one_of_twilios_own_library(words: str, sender: str, key: str, report_url: str) -> None:
     settings: dict[str, Any] = {"api_key": KEY, "api_secret": AUTH_TOKEN, "auth_token": ""} if key else {}
     with Server(answer(json.dumps(created()).encode(), "201 Created")) as server:
         base = f"http://127.0.0.1:{server.port}"
-        twilio(api_url=base, sender=sender, **settings).send(make_message(sms=words), soon())
+        message = make_message(sms=words, report_url=report_url)
+        twilio(api_url=base, sender=sender, **settings).send(message, soon())
         client = Client(key or ACCOUNT, AUTH_TOKEN, ACCOUNT)
         client.api.base_url = base
-        who = {"messaging_service_sid": sender} if sender == SERVICE else {"from_": sender}
-        client.messages.create(to=PHONE, body=words, **who)
+        fields: dict[str, Any] = {"messaging_service_sid" if sender == SERVICE else "from_": sender}
+        if report_url:
+            fields["status_callback"] = report_url
+        client.messages.create(to=PHONE, body=words, validity_period=300, risk_check="disable", **fields)
         client.http_client.session.close()
     ours, theirs = server.requests
     assert on_the_wire(ours) == on_the_wire(theirs)
@@ -108,12 +115,89 @@ def test_the_message_names_the_phone_by_its_place(phone: int, number: str) -> No
     assert dict(parse_qsl(body.decode()))["To"] == number
 
 
-def test_nothing_but_to_sender_and_body_is_sent() -> None:
-    with responses.RequestsMock() as mocked:
-        mocked.post(URL, json=created(), status=201)
-        twilio().send(make_message(sms="hello\ud800"), soon())
-        body = mocked.calls[0].request.body
-    assert body == urlencode([("To", PHONE), ("From", SENDER), ("Body", "hello")]).encode()
+def sent(message: Message, *answers: tuple[int, object]) -> tuple[Outcome, list[dict[str, str]]]:
+    """How it ended, and the fields of each request."""
+    with responses.RequestsMock(registry=OrderedRegistry) as mocked:
+        for status, body in answers:
+            mocked.post(URL, json=body, status=status)
+        outcome = twilio().send(message, soon())
+        bodies = [call.request.body for call in mocked.calls]
+    return outcome, [dict(parse_qsl((body or b"").decode(), strict_parsing=True)) for body in bodies]  # type: ignore[union-attr]
+
+
+def test_nothing_else_is_sent() -> None:
+    outcome, requests = sent(make_message(sms="hello\ud800"), (201, created()))
+    assert outcome.result is Result.SENT
+    assert requests == [
+        {"To": PHONE, "ValidityPeriod": "300", "RiskCheck": "disable", "From": SENDER, "Body": "hello"},
+    ]
+
+
+def test_a_page_is_dropped_once_it_is_old() -> None:
+    """Twilio's own limit, ten hours, would deliver it long after the next phone was paged."""
+    _, (fields,) = sent(make_message(), (201, created()))
+    assert int(fields["ValidityPeriod"]) == VALIDITY_SECONDS == 300
+
+
+def test_reports_are_asked_for_where_the_message_says() -> None:
+    _, (fields,) = sent(make_message(report_url=REPORT_URL), (201, created()))
+    assert fields["StatusCallback"] == REPORT_URL
+
+
+# An address for reports that Twilio does not take
+
+BAD_CALLBACK = {"code": 21609, "message": "The StatusCallback URL is not a valid url.", "status": 400}
+
+
+def test_a_bad_address_for_reports_does_not_hold_up_the_page() -> None:
+    outcome, (first, second) = sent(make_message(report_url=REPORT_URL), (400, BAD_CALLBACK), (201, created()))
+    assert (outcome.result, outcome.provider_id) == (Result.SENT, SID)
+    assert second == {name: value for name, value in first.items() if name != "StatusCallback"}
+
+
+def test_without_reports_a_page_goes_out_with_a_warning() -> None:
+    outcome, _ = sent(make_message(report_url=REPORT_URL), (400, BAD_CALLBACK), (201, created()))
+    assert outcome.warning == (
+        "21609: Twilio does not accept the address for delivery reports, so there are none: check PUBLIC_URL"
+    )
+
+
+def test_a_bad_address_for_reports_is_left_out_once_only() -> None:
+    outcome, requests = sent(make_message(report_url=REPORT_URL), (400, BAD_CALLBACK), (400, BAD_CALLBACK))
+    assert (outcome.result, len(requests)) == (Result.REJECTED, 2)
+
+
+def test_what_had_no_address_for_reports_is_not_sent_again_without_it() -> None:
+    """The service of TWILIO_FROM has an address of its own."""
+    outcome, requests = sent(make_message(), (400, BAD_CALLBACK))
+    assert (outcome.result, len(requests)) == (Result.REJECTED, 1)
+
+
+def test_without_reports_it_ends_as_the_second_request_does() -> None:
+    outcome, _ = sent(make_message(report_url=REPORT_URL), (400, BAD_CALLBACK), (400, {"code": 21610}))
+    assert (outcome.result, outcome.opted_out) == (Result.REJECTED, True)
+
+
+@pytest.mark.parametrize("status", [201, 500])
+def test_what_may_have_been_created_is_never_sent_again_whatever_it_says(status: int) -> None:
+    _, requests = sent(make_message(report_url=REPORT_URL), (status, BAD_CALLBACK))
+    assert len(requests) == 1
+
+
+def test_both_requests_share_one_deadline() -> None:
+    refusal = answer(json.dumps(BAD_CALLBACK).encode(), "400 Bad Request")
+
+    def refuse_late(server: Server, connection: socket.socket) -> None:
+        time.sleep(0.4)
+        refusal(server, connection)
+
+    with Server(refuse_late) as server:
+        channel = twilio(api_url=f"http://127.0.0.1:{server.port}")
+        started = time.monotonic()
+        outcome = channel.send(make_message(report_url=REPORT_URL), soon(0.6))
+        assert time.monotonic() - started < 1.1
+        assert server.accepted == 2
+    assert outcome.result is Result.UNKNOWN
 
 
 @pytest.mark.parametrize("phone", [None, -1, 2])
