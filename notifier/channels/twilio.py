@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from notifier.channels.twilio_errors import ERRORS
+from notifier.channels.twilio_errors import BAD_CALLBACK, ERRORS, report_of, words_of
 from notifier.channels.wire import Reply, Wire, mask_phone, redact, verdict
 from notifier.core.alert import printable
 from notifier.core.listing import Listing, Text
@@ -31,8 +31,10 @@ API_URL = "https://api.twilio.com"
 PAGE_SIZE = 200
 """Of the list, one page of which is read: newest first, and more than a phone gets in the hour that counts."""
 LIST_BYTES = 1024 * 1024
+VALIDITY_SECONDS = 300
+"""How long a text may wait at Twilio, whose own default is ten hours. A page is better sent to the next phone than
+delivered late; what was dropped for its age has failed (30036) and is not billed."""
 
-_FAILED = {"failed", "undelivered", "canceled"}
 _HEADERS = {"Accept": "application/json", "Accept-Charset": "utf-8"}
 
 
@@ -70,16 +72,32 @@ class Twilio:
             return Outcome(Result.REJECTED, f"ONCALL_PHONE holds {len(self._phones)} numbers: nobody to text")
         if not message.sms:
             return Outcome(Result.REJECTED, "there is no text to send")
-        # The order is the library's; Twilio does not mind, but a test can compare.
-        form = urlencode([("To", phone), self._sender, ("Body", printable(message.sms))])
         answer = self._wire.post(
             self._url,
-            form.encode(),
+            urlencode(self._form(phone, message)).encode(),
             deadline=deadline,
             headers={"Content-Type": "application/x-www-form-urlencoded", **_HEADERS},
             auth=self._auth,
         )
-        return answer if isinstance(answer, Outcome) else self._outcome(answer)
+        if isinstance(answer, Outcome):
+            return answer
+        if message.report_url and 400 <= answer.status < 500 and _error_in(answer).code == BAD_CALLBACK:  # noqa: PLR2004
+            # Certainly not created; and a page matters more than to know what became of it.
+            outcome = self.send(msgspec.structs.replace(message, report_url=""), deadline)
+            return msgspec.structs.replace(outcome, warning=words_of(BAD_CALLBACK))
+        return self._outcome(answer)
+
+    def _form(self, phone: str, message: Message) -> list[tuple[str, str]]:
+        """The fields in the order of Twilio's library: Twilio does not mind, but a test can compare."""
+        return [
+            ("To", phone),
+            *([("StatusCallback", message.report_url)] if message.report_url else []),
+            ("ValidityPeriod", str(VALIDITY_SECONDS)),
+            # Alerts look like a flood of the same text, and only our own phones are ever texted.
+            ("RiskCheck", "disable"),
+            self._sender,
+            ("Body", printable(message.sms)),
+        ]
 
     def look_up(self, phone: int, since: datetime, deadline: float) -> Listing:
         """What Twilio has made for one phone from `since` on.
@@ -118,15 +136,15 @@ class Twilio:
     def _outcome(self, reply: Reply) -> Outcome:
         if reply.status == 201:  # noqa: PLR2004 created
             return self._created(reply)
-        try:
-            error = msgspec.json.decode(reply.body, type=_Error, strict=False)
-        except _UNREADABLE:
-            error = _Error()
+        error = _error_in(reply)
         if error.code in ERRORS:
-            return self._known(error.code, reply)
+            return _known(error.code, reply)
         said = redact(error.message or "", self._auth[1]) or "no reason given"
-        code = "" if error.code is None else f" (Twilio error {error.code})"
-        return verdict(reply, f"{said}{code}{_HINTS.get(reply.status, '')}")
+        words = said if error.code is None else words_of(error.code, said)
+        outcome = verdict(reply, f"{words}{_HINTS.get(reply.status, '')}")
+        # Without a code it never reached the API; with one we do not know, the status tells whether the account did it.
+        elsewhere = outcome.result is Result.REJECTED and (error.code is None or reply.status in _HINTS)
+        return msgspec.structs.replace(outcome, elsewhere=elsewhere)
 
     def _why_no_list(self, reply: Reply) -> str:
         # Only a refusal says more than its status: all other words are about a text that was posted.
@@ -150,9 +168,12 @@ class Twilio:
         return Listing(texts=tuple(_text(at, one) for at, one in recent if self._is_ours(one)))
 
     def _is_ours(self, message: _Listed) -> bool:
-        """Sent by our number or service, or by one that the list does not name."""
+        """Sent by our number or service, or by one that the list does not name.
+
+        Not "outbound-reply", the answer to somebody's text: it may hold a ref, and is no page.
+        """
         named = {message.sender, message.messaging_service_sid} - {None, ""}
-        return (message.direction or "").startswith("outbound") and (not named or self._sender[1] in named)
+        return message.direction == "outbound-api" and (not named or self._sender[1] in named)
 
     def _created(self, reply: Reply) -> Outcome:
         try:
@@ -162,21 +183,8 @@ class Twilio:
         if not re.fullmatch(r"(SM|MM)[0-9A-Za-z]{1,62}", created.sid or ""):
             return Outcome(Result.UNKNOWN, f"{reply.host} took it, but its answer could not be read")
         sid = created.sid or ""
-        if created.error_code in ERRORS:
-            return msgspec.structs.replace(self._known(created.error_code, reply), provider_id=sid)
-        if created.status in _FAILED:
-            detail = f"Twilio made a message of it that is {created.status} (error {created.error_code})"
-            return Outcome(Result.REJECTED, detail, provider_id=sid)
-        if created.error_code:
-            detail = f"Twilio took it, with an error we do not know ({created.error_code})"
-            return Outcome(Result.UNKNOWN, detail, provider_id=sid)
-        return Outcome(Result.SENT, provider_id=sid)
-
-    def _known(self, code: int | None, reply: Reply) -> Outcome:
-        error = ERRORS[code or 0]
-        waits = [wait for wait in (error.retry_after, reply.retry_after) if wait is not None]
-        wait = None if error.result is Result.REJECTED else max(waits, default=None)
-        return Outcome(error.result, f"{error.words} (Twilio error {code})", wait)
+        outcome = _outcome_of_made(created.status or "", created.error_code, reply)
+        return msgspec.structs.replace(outcome, provider_id=sid)
 
 
 class _Error(msgspec.Struct):
@@ -206,14 +214,44 @@ class _Page(msgspec.Struct):
     next_page_uri: str | None = None
 
 
+def _error_in(reply: Reply) -> _Error:
+    """What a refusal says; nothing where it cannot be read."""
+    try:
+        return msgspec.json.decode(reply.body, type=_Error, strict=False)
+    except _UNREADABLE:
+        return _Error()
+
+
+def _known(code: int, reply: Reply) -> Outcome:
+    error = ERRORS[code]
+    waits = [wait for wait in (error.retry_after, reply.retry_after) if wait is not None]
+    return Outcome(
+        error.result,
+        words_of(code),
+        None if error.result is Result.REJECTED else max(waits, default=None),
+        opted_out=error.opted_out,
+        elsewhere=error.elsewhere,
+    )
+
+
+def _outcome_of_made(status: str, code: int | None, reply: Reply) -> Outcome:
+    """Of a message that was created: an error that it carries already is as good as one that is reported later."""
+    report = report_of(status, code)
+    failed = report is not None and report.progress is Progress.FAILED
+    if not code and not failed:
+        return Outcome(Result.SENT)
+    error = ERRORS.get(code or 0)
+    if error and (failed or error.result is Result.REJECTED):
+        return _known(code or 0, reply)
+    if report and failed:
+        return Outcome(Result.REJECTED, report.trouble)
+    # It has an error and has not failed: it may go out all the same, and so is looked up and not sent again.
+    return Outcome(Result.UNKNOWN, words_of(code or 0))
+
+
 def _text(created_at: datetime, message: _Listed) -> Text:
-    trouble = ""
-    if message.status in _FAILED:
-        known = ERRORS.get(message.error_code or 0)
-        words = f"{known.words} (Twilio error {message.error_code})" if known else f"error {message.error_code}"
-        trouble = f"Twilio made a message of it that is {message.status}: {words}"
-    report = Report(progress=Progress.FAILED, trouble=trouble) if trouble else Report()
-    return Text(id=message.sid, created_at=created_at, body=message.body or "", report=report)
+    report = report_of(message.status or "", message.error_code)
+    return Text(id=message.sid, created_at=created_at, body=message.body or "", report=report or Report())
 
 
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)

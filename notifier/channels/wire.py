@@ -196,7 +196,8 @@ class Wire:
         `deadline`: seconds of `time.monotonic`. Past it no byte of the body is written any more.
         `auth`: user and password for HTTP Basic. Redirects are not followed.
         A failure is `retry` when certainly nothing arrived, `unknown` when the body was begun,
-        and `rejected` when `url` is no address one can post to.
+        and `rejected` when `url` is no address one can post to. It is `elsewhere` when this host was
+        tried and could not be reached, and not when the deadline left no time to try.
         """
         return self._exchange("POST", url, body, deadline=deadline, headers=headers, auth=auth, most=BODY_BYTES)
 
@@ -244,15 +245,16 @@ class Wire:
                 response = adapter.send(request, stream=True, timeout=timeout, proxies=proxies)
                 return _reply(host, response, watchdog, most)
             except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema):
-                return Outcome(Result.REJECTED, f"the address of {host}, or of the proxy to it, is not valid")
+                words = f"the address of {host}, or of the proxy to it, is not valid"
+                return Outcome(Result.REJECTED, words, elsewhere=True)
             except requests.exceptions.MissingSchema:
-                return Outcome(Result.REJECTED, "the address does not begin with https://")
+                return Outcome(Result.REJECTED, "the address does not begin with https://", elsewhere=True)
             except (requests.RequestException, HTTPError, http.client.HTTPException, OSError) as error:
                 why = "timed out" if watchdog.bitten else reason(error)
                 if exchange.begun:
                     arrived = "" if body is None else "; it may have arrived"
                     return Outcome(Result.UNKNOWN, f"no answer from {host}: {why}{arrived}")
-                return Outcome(Result.RETRY, f"could not connect to {host}: {why}")
+                return Outcome(Result.RETRY, f"could not connect to {host}: {why}", elsewhere=True)
             finally:
                 adapter.close()
 

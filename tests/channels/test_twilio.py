@@ -1,20 +1,23 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 import responses
+from responses.registries import OrderedRegistry
 from twilio.base.exceptions import TwilioRestException
 from twilio.rest import Client
 
-from notifier.channels.twilio import Twilio
-from notifier.channels.twilio_errors import ERRORS
+from notifier.channels.twilio import VALIDITY_SECONDS, Twilio
+from notifier.channels.twilio_errors import ERRORS, words_of
 from notifier.channels.wire import Wire
 from notifier.core.listing import Listing, Text
 from notifier.core.outcome import Outcome, Result
+from notifier.core.report import Progress, Report
 from tests.channels.support import PHONE, Server, answer, make_message, reset, soon
 
 if TYPE_CHECKING:
@@ -29,6 +32,7 @@ SID = "SM" + "0" * 32
 AUTH_TOKEN = "not-a-real-auth-token"
 SENDER = "+15005550006"
 OTHER_PHONE = "+15555550102"
+REPORT_URL = "https://pager.example.com/twilio/status?delivery=opened%2Fsms%2F0%2F1&mac=0123456789abcdef"
 URL = f"https://api.twilio.com/2010-04-01/Accounts/{ACCOUNT}/Messages.json"
 
 
@@ -75,15 +79,19 @@ def on_the_wire(request: bytes) -> tuple[str, dict[str, str], bytes]:
 )
 @pytest.mark.parametrize("sender", [SENDER, SERVICE])
 @pytest.mark.parametrize("key", ["", KEY])
-def test_the_request_is_the_one_of_twilios_own_library(words: str, sender: str, key: str) -> None:
+@pytest.mark.parametrize("report_url", ["", REPORT_URL])
+def test_the_request_is_the_one_of_twilios_own_library(words: str, sender: str, key: str, report_url: str) -> None:
     settings: dict[str, Any] = {"api_key": KEY, "api_secret": AUTH_TOKEN, "auth_token": ""} if key else {}
     with Server(answer(json.dumps(created()).encode(), "201 Created")) as server:
         base = f"http://127.0.0.1:{server.port}"
-        twilio(api_url=base, sender=sender, **settings).send(make_message(sms=words), soon())
+        message = make_message(sms=words, report_url=report_url)
+        twilio(api_url=base, sender=sender, **settings).send(message, soon())
         client = Client(key or ACCOUNT, AUTH_TOKEN, ACCOUNT)
         client.api.base_url = base
-        who = {"messaging_service_sid": sender} if sender == SERVICE else {"from_": sender}
-        client.messages.create(to=PHONE, body=words, **who)
+        fields: dict[str, Any] = {"messaging_service_sid" if sender == SERVICE else "from_": sender}
+        if report_url:
+            fields["status_callback"] = report_url
+        client.messages.create(to=PHONE, body=words, validity_period=300, risk_check="disable", **fields)
         client.http_client.session.close()
     ours, theirs = server.requests
     assert on_the_wire(ours) == on_the_wire(theirs)
@@ -107,12 +115,89 @@ def test_the_message_names_the_phone_by_its_place(phone: int, number: str) -> No
     assert dict(parse_qsl(body.decode()))["To"] == number
 
 
-def test_nothing_but_to_sender_and_body_is_sent() -> None:
-    with responses.RequestsMock() as mocked:
-        mocked.post(URL, json=created(), status=201)
-        twilio().send(make_message(sms="hello\ud800"), soon())
-        body = mocked.calls[0].request.body
-    assert body == urlencode([("To", PHONE), ("From", SENDER), ("Body", "hello")]).encode()
+def sent(message: Message, *answers: tuple[int, object]) -> tuple[Outcome, list[dict[str, str]]]:
+    """How it ended, and the fields of each request."""
+    with responses.RequestsMock(registry=OrderedRegistry) as mocked:
+        for status, body in answers:
+            mocked.post(URL, json=body, status=status)
+        outcome = twilio().send(message, soon())
+        bodies = [call.request.body for call in mocked.calls]
+    return outcome, [dict(parse_qsl((body or b"").decode(), strict_parsing=True)) for body in bodies]  # type: ignore[union-attr]
+
+
+def test_nothing_else_is_sent() -> None:
+    outcome, requests = sent(make_message(sms="hello\ud800"), (201, created()))
+    assert outcome.result is Result.SENT
+    assert requests == [
+        {"To": PHONE, "ValidityPeriod": "300", "RiskCheck": "disable", "From": SENDER, "Body": "hello"},
+    ]
+
+
+def test_a_page_is_dropped_once_it_is_old() -> None:
+    """Twilio's own limit, ten hours, would deliver it long after the next phone was paged."""
+    _, (fields,) = sent(make_message(), (201, created()))
+    assert int(fields["ValidityPeriod"]) == VALIDITY_SECONDS == 300
+
+
+def test_reports_are_asked_for_where_the_message_says() -> None:
+    _, (fields,) = sent(make_message(report_url=REPORT_URL), (201, created()))
+    assert fields["StatusCallback"] == REPORT_URL
+
+
+# An address for reports that Twilio does not take
+
+BAD_CALLBACK = {"code": 21609, "message": "The StatusCallback URL is not a valid url.", "status": 400}
+
+
+def test_a_bad_address_for_reports_does_not_hold_up_the_page() -> None:
+    outcome, (first, second) = sent(make_message(report_url=REPORT_URL), (400, BAD_CALLBACK), (201, created()))
+    assert (outcome.result, outcome.provider_id) == (Result.SENT, SID)
+    assert second == {name: value for name, value in first.items() if name != "StatusCallback"}
+
+
+def test_without_reports_a_page_goes_out_with_a_warning() -> None:
+    outcome, _ = sent(make_message(report_url=REPORT_URL), (400, BAD_CALLBACK), (201, created()))
+    assert outcome.warning == (
+        "21609: Twilio does not accept the address for delivery reports, so there are none: check PUBLIC_URL"
+    )
+
+
+def test_a_bad_address_for_reports_is_left_out_once_only() -> None:
+    outcome, requests = sent(make_message(report_url=REPORT_URL), (400, BAD_CALLBACK), (400, BAD_CALLBACK))
+    assert (outcome.result, len(requests)) == (Result.REJECTED, 2)
+
+
+def test_what_had_no_address_for_reports_is_not_sent_again_without_it() -> None:
+    """The service of TWILIO_FROM has an address of its own."""
+    outcome, requests = sent(make_message(), (400, BAD_CALLBACK))
+    assert (outcome.result, len(requests)) == (Result.REJECTED, 1)
+
+
+def test_without_reports_it_ends_as_the_second_request_does() -> None:
+    outcome, _ = sent(make_message(report_url=REPORT_URL), (400, BAD_CALLBACK), (400, {"code": 21610}))
+    assert (outcome.result, outcome.opted_out) == (Result.REJECTED, True)
+
+
+@pytest.mark.parametrize("status", [201, 500])
+def test_what_may_have_been_created_is_never_sent_again_whatever_it_says(status: int) -> None:
+    _, requests = sent(make_message(report_url=REPORT_URL), (status, BAD_CALLBACK))
+    assert len(requests) == 1
+
+
+def test_both_requests_share_one_deadline() -> None:
+    refusal = answer(json.dumps(BAD_CALLBACK).encode(), "400 Bad Request")
+
+    def refuse_late(server: Server, connection: socket.socket) -> None:
+        time.sleep(0.4)
+        refusal(server, connection)
+
+    with Server(refuse_late) as server:
+        channel = twilio(api_url=f"http://127.0.0.1:{server.port}")
+        started = time.monotonic()
+        outcome = channel.send(make_message(report_url=REPORT_URL), soon(0.6))
+        assert time.monotonic() - started < 1.1
+        assert server.accepted == 2
+    assert outcome.result is Result.UNKNOWN
 
 
 @pytest.mark.parametrize("phone", [None, -1, 2])
@@ -148,8 +233,30 @@ def test_created_with_a_known_error_is_judged_by_it() -> None:
     assert (outcome.result, outcome.provider_id, outcome.retry_after) == (Result.RETRY, SID, 600)
 
 
-def test_created_with_an_unknown_error_may_have_been_sent() -> None:
-    assert answered(created(error_code=39999), 201).result is Result.UNKNOWN
+@pytest.mark.parametrize("status", ["accepted", "queued", "sending", "sent", None])
+@pytest.mark.parametrize("code", [39999, 30001, 30008, 30026])
+def test_created_with_an_error_but_not_failed_is_looked_up_before_it_is_sent_again(
+    status: str | None, code: int
+) -> None:
+    outcome = answered(created(status=status, error_code=code), 201)
+    assert outcome == Outcome(Result.UNKNOWN, words_of(code), provider_id=SID)
+
+
+@pytest.mark.parametrize("status", ["failed", "undelivered", "canceled", "queued", None])
+def test_created_with_an_error_that_is_final_is_a_failure(status: str | None) -> None:
+    outcome = answered(created(status=status, error_code=30034), 201)
+    assert outcome == Outcome(Result.REJECTED, words_of(30034), provider_id=SID, elsewhere=True)
+
+
+@pytest.mark.parametrize("status", ["failed", "undelivered", "canceled"])
+def test_created_and_failed_with_an_error_nobody_knows_is_a_failure(status: str) -> None:
+    outcome = answered(created(status=status, error_code=39999), 201)
+    assert outcome == Outcome(Result.REJECTED, words_of(39999), provider_id=SID)
+
+
+def test_created_for_a_phone_that_has_opted_out_says_so() -> None:
+    outcome = answered(created(status="failed", error_code=21610), 201)
+    assert (outcome.result, outcome.opted_out) == (Result.REJECTED, True)
 
 
 @pytest.mark.parametrize(
@@ -201,7 +308,8 @@ def test_another_success_than_created_is_unknown(status: int) -> None:
 def test_the_code_decides_before_the_status(code: int, status: int) -> None:
     outcome = answered({"code": code, "message": f"about {PHONE}", "status": status}, status)
     assert outcome.result is ERRORS[code].result
-    assert outcome.detail == f"{ERRORS[code].words} (Twilio error {code})"
+    assert outcome.detail == f"{code}: {ERRORS[code].words}"
+    assert (outcome.opted_out, outcome.elsewhere) == (ERRORS[code].opted_out, ERRORS[code].elsewhere)
 
 
 @pytest.mark.parametrize(
@@ -221,7 +329,51 @@ def test_the_code_decides_before_the_status(code: int, status: int) -> None:
 )
 @pytest.mark.parametrize("body", ['{"code": 99999, "message": "new"}', "<html>", '{"code": "?"}', ""])
 def test_without_a_known_code_the_status_decides(status: int, body: str, result: Result) -> None:
-    assert answered(body, status).result is result
+    outcome = answered(body, status)
+    assert (outcome.result, outcome.opted_out) == (result, False)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "elsewhere"),
+    [
+        # What never reached the API says nothing of the phone.
+        (302, "", True),
+        (400, "<html>", True),
+        (401, "", True),
+        (403, "<html>", True),
+        # The account, and the address of the API.
+        (401, '{"code": 99999}', True),
+        (403, '{"code": 99999}', True),
+        (404, '{"code": 99999}', True),
+        # It may be the phone, or the text.
+        (400, '{"code": 99999}', False),
+        (422, '{"code": 99999}', False),
+        # In seconds it may take the text itself.
+        (429, '{"code": 99999}', False),
+        (429, "", False),
+        # It may have been sent.
+        (408, "", False),
+        (500, "", False),
+        (502, "<html>", False),
+        (200, "", False),
+    ],
+)
+def test_another_provider_is_asked_only_for_what_this_one_certainly_will_not_send(
+    status: int, body: str, *, elsewhere: bool
+) -> None:
+    assert answered(body, status).elsewhere is elsewhere
+
+
+def test_an_address_without_a_server_is_no_fault_of_the_phone() -> None:
+    with Server(answer(b"")) as server:
+        port = server.port
+    outcome = twilio(api_url=f"http://127.0.0.1:{port}").send(make_message(), soon())
+    assert (outcome.result, outcome.elsewhere) == (Result.RETRY, True)
+
+
+def test_a_deadline_that_has_passed_says_nothing_of_the_provider() -> None:
+    outcome = twilio().send(make_message(), soon(-1))
+    assert (outcome.result, outcome.elsewhere) == (Result.RETRY, False)
 
 
 def test_a_code_as_text_is_a_code() -> None:
@@ -230,7 +382,10 @@ def test_a_code_as_text_is_a_code() -> None:
 
 def test_an_unknown_code_is_passed_on_with_redacted_words() -> None:
     outcome = answered({"code": 99999, "message": f"To {PHONE} with {AUTH_TOKEN} is bad"})
-    assert outcome.detail == "api.twilio.com answered 400: To +1555*****01 with *** is bad (Twilio error 99999)"
+    assert outcome.detail == (
+        "api.twilio.com answered 400: 99999: To +1555*****01 with *** is bad: "
+        "see https://www.twilio.com/docs/api/errors/99999"
+    )
 
 
 @pytest.mark.parametrize(
@@ -355,7 +510,8 @@ def test_no_other_number_is_ever_looked_up(phone: int) -> None:
 
 
 def test_a_listed_text_is_read() -> None:
-    assert looked_up(a_page(listed())) == Listing(texts=(Text(id=SID, created_at=NOON, body=BODY),))
+    (text,) = looked_up(a_page(listed())).texts
+    assert text == Text(id=SID, created_at=NOON, body=BODY, report=Report(progress=Progress.DELIVERED))
 
 
 def test_several_are_read_in_their_order() -> None:
@@ -367,7 +523,8 @@ def test_several_are_read_in_their_order() -> None:
     ("changes", "ours"),
     [
         ({}, True),
-        ({"direction": "outbound-reply"}, True),
+        ({"direction": "outbound-reply"}, False),
+        ({"direction": "outbound-call"}, False),
         ({"direction": "inbound"}, False),
         ({"direction": None}, False),
         ({"from": OTHER_PHONE}, False),
@@ -393,23 +550,26 @@ def test_one_queued_at_a_service_has_no_number_yet() -> None:
 
 @pytest.mark.parametrize("body", ["", None])
 def test_a_text_without_its_words_is_listed_without(body: str | None) -> None:
-    assert looked_up(a_page(listed(body=body))).texts == (Text(id=SID, created_at=NOON),)
+    assert looked_up(a_page(listed(body=body, status="queued"))).texts == (Text(id=SID, created_at=NOON),)
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "trouble"),
+    ("status", "code", "progress", "trouble"),
     [
-        ("failed", 30006, f"Twilio made a message of it that is failed: {ERRORS[30006].words} (Twilio error 30006)"),
-        ("undelivered", 39999, "Twilio made a message of it that is undelivered: error 39999"),
-        ("canceled", None, "Twilio made a message of it that is canceled: error None"),
-        ("sent", 30006, ""),
-        ("queued", None, ""),
-        (None, None, ""),
+        ("failed", 30006, Progress.FAILED, words_of(30006)),
+        ("undelivered", 39999, Progress.FAILED, words_of(39999)),
+        ("sent", 30006, Progress.SENT, ""),
+        ("queued", None, Progress.TAKEN, ""),
+        ("delivered", None, Progress.DELIVERED, ""),
+        ("a new word", None, Progress.TAKEN, ""),
+        (None, None, Progress.TAKEN, ""),
     ],
 )
-def test_one_that_failed_says_why(status: str | None, code: int | None, trouble: str) -> None:
+def test_a_listed_text_says_how_far_it_has_come(
+    status: str | None, code: int | None, progress: Progress, trouble: str
+) -> None:
     (text,) = looked_up(a_page(listed(status=status, error_code=code))).texts
-    assert text.trouble == trouble
+    assert (text.report.progress, text.trouble) == (progress, trouble)
 
 
 @pytest.mark.parametrize(("seconds", "kept"), [(-1, True), (0, True), (1, True), (1.001, False), (60, False)])
@@ -488,11 +648,11 @@ def test_a_list_of_two_hundred_long_texts_is_read() -> None:
 @pytest.mark.parametrize(
     ("status", "body", "words"),
     [
-        (403, '{"code": 70051, "message": "Authorization failed", "status": 403}', "(Twilio error 70051)"),
-        (401, '{"code": 20003, "message": "Authenticate"}', "(Twilio error 20003)"),
+        (403, '{"code": 70051, "message": "Authorization failed", "status": 403}', "70051: TWILIO_API_KEY"),
+        (401, '{"code": 20003, "message": "Authenticate"}', "20003: Twilio did not accept"),
         (401, "", "check TWILIO_ACCOUNT_SID"),
         (404, "<html>", "check TWILIO_ACCOUNT_SID"),
-        (429, '{"code": 20429, "message": "Too many requests"}', "(Twilio error 20429)"),
+        (429, '{"code": 20429, "message": "Too many requests"}', "20429: too many"),
         (500, "<html>", "api.twilio.com answered 500"),
         (503, "", "api.twilio.com answered 503"),
         (302, "", "api.twilio.com answered 302"),

@@ -103,8 +103,8 @@ def test_a_certificate_of_an_unknown_authority_is_a_certain_not_sent(authority: 
     with Server(answer(b"ok"), tls=server_context(authority)) as server:
         outcome = failed(post(server.url))
         assert server.requests == []
-    assert outcome.result is Result.RETRY
-    assert outcome.detail == "could not connect to 127.0.0.1: its certificate was not accepted"
+    words = "could not connect to 127.0.0.1: its certificate was not accepted"
+    assert outcome == Outcome(Result.RETRY, words, elsewhere=True)
 
 
 def test_a_certificate_for_another_name_is_not_accepted(authority: trustme.CA, ca_file: str) -> None:
@@ -119,7 +119,7 @@ def test_what_is_no_tls_is_a_certain_not_sent(ca_file: str) -> None:
 
     with Server(chatter, read=False) as server:
         outcome = failed(post(server.url.replace("http:", "https:"), ca_file=ca_file))
-    assert (outcome.result, outcome.detail) == (Result.RETRY, "could not connect to 127.0.0.1: TLS failed")
+    assert outcome == Outcome(Result.RETRY, "could not connect to 127.0.0.1: TLS failed", elsewhere=True)
 
 
 def test_a_long_body_is_cut_and_said_to_be() -> None:
@@ -248,7 +248,7 @@ def test_a_tls_handshake_that_never_ends_is_a_certain_not_sent(ca_file: str) -> 
         deadline = soon(0.5)
         outcome = failed(post(server.url.replace("http:", "https:"), deadline, ca_file))
         late = time.monotonic() - deadline
-    assert outcome == Outcome(Result.RETRY, "could not connect to 127.0.0.1: timed out")
+    assert outcome == Outcome(Result.RETRY, "could not connect to 127.0.0.1: timed out", elsewhere=True)
     assert late < 0.5
 
 
@@ -270,7 +270,7 @@ def test_a_name_looked_up_too_late_posts_nothing(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(socket, "getaddrinfo", slow)
     monkeypatch.setattr(wire, "_open", lambda *_: pytest.fail("it connected"))
     outcome = failed(post("http://127.0.0.1:1/", deadline))
-    assert outcome == Outcome(Result.RETRY, "could not connect to 127.0.0.1: timed out")
+    assert outcome == Outcome(Result.RETRY, "could not connect to 127.0.0.1: timed out", elsewhere=True)
 
 
 @pytest.mark.parametrize("step", ["connect", "endheaders"])
@@ -325,7 +325,7 @@ def test_a_refused_connection_is_a_certain_not_sent() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     outcome = failed(post(f"http://127.0.0.1:{port}/services/{TOKEN}"))
-    assert outcome == Outcome(Result.RETRY, "could not connect to 127.0.0.1: connection refused")
+    assert outcome == Outcome(Result.RETRY, "could not connect to 127.0.0.1: connection refused", elsewhere=True)
 
 
 @pytest.mark.parametrize("host", ["nowhere.invalid", "x" * 70 + ".example"])
@@ -351,7 +351,8 @@ def test_an_unencodable_name_is_not_found() -> None:
 def test_a_name_without_addresses_is_not_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [])
     outcome = failed(post("http://127.0.0.1:1/"))
-    assert outcome.detail == "could not connect to 127.0.0.1: its name could not be looked up"
+    words = "could not connect to 127.0.0.1: its name could not be looked up"
+    assert outcome == Outcome(Result.RETRY, words, elsewhere=True)
 
 
 def test_a_dead_address_leaves_time_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -432,8 +433,9 @@ def test_were_our_connection_bypassed_a_loss_would_count_as_unknown() -> None:
 
 
 @pytest.mark.parametrize("url", ["", "hooks.example.com/x", "ftp://hooks.example.com/x", "https:///x", "http://[::1/x"])
-def test_what_is_no_address_is_rejected(url: str) -> None:
-    assert failed(post(url)).result is Result.REJECTED
+def test_what_is_no_address_is_rejected_and_another_provider_may_have_one(url: str) -> None:
+    outcome = failed(post(url))
+    assert (outcome.result, outcome.elsewhere) == (Result.REJECTED, True)
 
 
 def test_netrc_adds_no_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -475,7 +477,8 @@ def test_https_is_tunnelled_and_a_proxy_that_refuses_is_a_certain_not_sent(
         outcome = failed(post(f"https://hooks.example.com/{TOKEN}"))
     assert seen[0].startswith(b"CONNECT hooks.example.com:443 ")
     assert TOKEN.encode() not in seen[0]
-    assert outcome == Outcome(Result.RETRY, "could not connect to hooks.example.com: the proxy failed")
+    words = "could not connect to hooks.example.com: the proxy failed"
+    assert outcome == Outcome(Result.RETRY, words, elsewhere=True)
 
 
 def test_the_url_never_reaches_a_log(caplog: pytest.LogCaptureFixture) -> None:
