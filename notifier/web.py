@@ -87,7 +87,7 @@ class Web:
         body.finish(answer)
         return answer
 
-    def _answered(self, request: Request, body: Body, started: float) -> Response:
+    def _answered(self, request: Request, body: Body, started: float) -> Response:  # noqa: PLR0911 - one for each end
         try:
             endpoint, parts = _URLS.bind("").match(request.path, request.method)
             return self._endpoints[endpoint](request, body, started, **parts)
@@ -98,12 +98,8 @@ class Web:
             return _error(HTTPStatus.NOT_FOUND, "no such path; alerts go to POST /")
         except Refused as refusal:
             return self._refuse(refusal)
-        except TooLarge:
-            self._log.write(Severity.ERROR, f"a body over {BODY_BYTES} bytes was refused")
-            return _error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"expected at most {BODY_BYTES} bytes")
-        except Late:
-            self._log.write(Severity.WARNING, f"a body that was not all here after {BODY_SECONDS} s was refused")
-            return _error(HTTPStatus.REQUEST_TIMEOUT, f"expected all of the body within {BODY_SECONDS} seconds")
+        except (TooLarge, Late) as error:
+            return self._refuse_body(error)
         except HTTPException as error:
             return _error(error.code or HTTPStatus.BAD_REQUEST, "the request broke off or is no HTTP we can read")
         except Exception as error:  # noqa: BLE001 - the framework would answer with the error's words, which may hold secrets
@@ -249,6 +245,13 @@ class Web:
         self._log.write(Severity.ERROR, f"an alert we could not read: {reason}")
         identity = message_id or hashlib.sha256(body).hexdigest()
         return unreadable_alert(identity if number is None else f"{identity} {number}", reason, message_id)
+
+    def _refuse_body(self, error: TooLarge | Late) -> Response:
+        if isinstance(error, TooLarge):
+            self._log.write(Severity.ERROR, f"a body over {BODY_BYTES} bytes was refused")
+            return _error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"expected at most {BODY_BYTES} bytes")
+        self._log.write(Severity.WARNING, f"a body that was not all here after {BODY_SECONDS} s was refused")
+        return _error(HTTPStatus.REQUEST_TIMEOUT, f"expected all of the body within {BODY_SECONDS} seconds")
 
     def _refuse(self, refusal: Refused) -> Response:
         self._log.write(Severity.WARNING, f"a caller was refused ({refusal.status}): {refusal.words}")

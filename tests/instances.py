@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from threading import Lock
 
@@ -16,7 +16,7 @@ from notifier.core.outcome import Outcome, Result
 from notifier.core.policy import Policy
 from notifier.degraded import Degraded
 from notifier.ports import Channel, Found, Gathered, Store
-from notifier.relay import Relay
+from notifier.relay import Relay, Taken
 from notifier.sending import Deadlines, Sender, at_once
 from notifier.tick import Tick
 from tests.builders import NOON, POLICY
@@ -148,6 +148,10 @@ class CountingStore:
         self._count("waiting")
         return self.inner.waiting(limit, deadline)
 
+    def read(self, keys: Sequence[str], deadline: float) -> list[Found]:
+        self._count("read")
+        return self.inner.read(keys, deadline)
+
     def open_incidents(self, deadline: float) -> list[Found]:
         self._count("open_incidents")
         return self.inner.open_incidents(deadline)
@@ -196,6 +200,12 @@ class Instance:
     def deadlines(self) -> Deadlines:
         now = self.clock.monotonic()
         return Deadlines.of_request(now, now)
+
+    def acknowledge(self, key: str) -> Taken:
+        """Ana answers."""
+        known = self.relay.look(key, self.deadlines())
+        assert known is not None
+        return self.relay.acknowledge(known, 1, "Ana", self.deadlines())
 
     @property
     def texts(self) -> list[str]:

@@ -368,7 +368,7 @@ class TestBack:
         take(instance)
         up(instance)
         store_again(instance)
-        taken = instance.relay.acknowledge(key_of(an_alert(), ""), 1, "Ana", instance.deadlines())
+        taken = instance.acknowledge(key_of(an_alert(), ""))
         assert taken.incident is not None
         assert taken.incident.state is IncidentState.ACKNOWLEDGED
         instance.clock.pass_time(hours=1)

@@ -268,7 +268,7 @@ class TestWaiting:
             take(instance, an_alert(incident_id=name))
         # Nobody's next phone is of interest here.
         for name in "abcde":
-            instance.relay.acknowledge(key_of(an_alert(incident_id=name), ""), 1, "Ana", instance.deadlines())
+            instance.acknowledge(key_of(an_alert(incident_id=name), ""))
         assert len(instance.texts) == 5
 
     def test_are_sent_when_there_is_room_the_longest_waiting_first(self, instance: Instance) -> None:
@@ -306,7 +306,7 @@ class TestWaiting:
     def test_an_acknowledged_one_waits_no_more(self, instance: Instance) -> None:
         self.hold_back(instance)
         for name in ("first", "second", "third"):
-            instance.relay.acknowledge(key_of(an_alert(incident_id=name), ""), 1, "Ana", instance.deadlines())
+            instance.acknowledge(key_of(an_alert(incident_id=name), ""))
         instance.clock.pass_time(hours=2)
         tick(instance)
         assert len(instance.texts) == 5
@@ -349,10 +349,10 @@ class TestTrouble:
         owe(instance, an_alert("info"))
         right = instance.relay.tick
 
-        def stumble(key: str, *arguments: object) -> object:
-            if key == bad:
+        def stumble(known: Incident, *arguments: object, **more: object) -> object:
+            if known.key == bad:
                 raise ZeroDivisionError("https://hooks.example.com/secret")
-            return right(key, *arguments)  # type: ignore[arg-type]
+            return right(known, *arguments, **more)  # type: ignore[arg-type]
 
         monkeypatch.setattr(instance.relay, "tick", stumble)
         done = tick(instance)
@@ -468,7 +468,7 @@ class TestLost:
         other = Instance(instance.store.inner, instance.clock, name="other")
 
         def answer() -> None:
-            other.relay.acknowledge(key, 1, "Ana", other.deadlines())
+            other.acknowledge(key)
 
         instance.list.on_look = answer
         tick(instance)

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 
 from notifier.core.alert import Alert, Severity
 from notifier.core.incident import Delivery, DeliveryState, Incident, IncidentState, Kind
+from notifier.core.conversation import ANSWERS_AN_HOUR
 from notifier.core.moments import expires_at
+from notifier.core.report import Progress, Report
+from notifier.core.sms_text import size_of
 from notifier.ports import StoreError
 from tests.simulation.providers import Accepted
 
@@ -22,7 +25,13 @@ LOOKED = 30.0
 """Seconds before a text within which its list was read."""
 SKEW = timedelta(seconds=2)
 _RANK = {state: rank for rank, state in enumerate(IncidentState)}
-_NOT_SENT = (DeliveryState.PENDING, DeliveryState.CAPPED, DeliveryState.FAILED, DeliveryState.CANCELLED)
+_NOT_SENT = (
+    DeliveryState.PENDING,
+    DeliveryState.CAPPED,
+    DeliveryState.FAILED,
+    DeliveryState.CANCELLED,
+    DeliveryState.DIGESTED,
+)
 _OPEN_ENDED = (DeliveryState.PENDING, DeliveryState.CLAIMED)
 
 
@@ -41,6 +50,10 @@ class Checks:
         self._superseded: set[tuple[str, int]] = set()
         """Generations of which the next one said what was not told."""
         self._answered: list[tuple[Post, Alert, str, int]] = []
+        self._reported: list[tuple[Accepted, Report]] = []
+        self._answers: dict[int, list[float]] = defaultdict(list)
+        self._members: dict[str, Incident] = {}
+        """Which digest tells of a page (its slot's name)."""
         self.numbers: Counter[str] = Counter()
 
     def wrong(self, words: str) -> None:
@@ -59,6 +72,20 @@ class Checks:
             self.wrong(f"lost: {post} was answered with 200, and nothing of it is stored")
         elif not alert.closed:
             self._answered.append((post, alert, incident.key, incident.generation))
+
+    def reported(self, text: Accepted, report: Report) -> None:
+        """A delivery report was answered with 204."""
+        self._reported.append((text, report))
+
+    def answered_by_text(self, phone: int, answer: str) -> None:
+        """Somebody's text was answered by one of ours."""
+        self.numbers["answers by text"] += 1
+        now = self._world.scheduler.now
+        self._answers[phone].append(now)
+        if sum(now - at < HOUR - SKEW.total_seconds() for at in self._answers[phone]) > ANSWERS_AN_HOUR:
+            self.wrong(f"too many answers: phone {phone + 1} within an hour")
+        if size_of(answer).segments > 1:
+            self.wrong(f"an answer of several segments: {answer}")
 
     def done(self, claims: set[str], tried: set[tuple[str, int, str]]) -> None:
         """A request was answered: what it claimed, also without hearing of it, it has handed to a channel."""
@@ -83,6 +110,8 @@ class Checks:
             self.wrong(f"backwards: {after.ref} from {same.state.value} to {after.state.value}")
         for key, delivery in after.deliveries.items():
             self._check_delivery(key, delivery, same, after)
+        if after.members and not same:
+            self._check_digest(after)
         dues = [delivery.due_at for delivery in after.deliveries.values() if delivery.due_at]
         if dues and (after.next_due is None or after.next_due > min(dues)):
             self.wrong(f"forgotten: {after.ref} is due at {min(dues)}, and looked at at {after.next_due}")
@@ -102,11 +131,42 @@ class Checks:
         if delivery.channel != "sms" or not claimed_now:
             return
         self._claimed.add((after.key, after.generation, key))
+        self._check_opt_out(key, delivery, after)
         if after.effective is not Severity.CRITICAL:
             self.wrong(f"below critical: {key} of {after.ref} claimed at {after.effective.value}")
         self._check_reserved(key, before, after)
         if after.state is not IncidentState.OPEN or (before and before.state is not IncidentState.OPEN):
             self.wrong(f"after an answer: {key} of {after.ref} claimed when it was {after.state.value}")
+        if after.members and before and self._is_long_answered(after):
+            self.wrong(f"after an answer: {key} of digest {after.ref} claimed when nothing of it was open")
+        if f"{after.key}/{after.generation}/{key}" in self._members:
+            self.wrong(f"doubled: {key} of {after.ref} claimed, though a digest tells of it")
+
+    def _check_opt_out(self, key: str, delivery: Delivery, after: Incident) -> None:
+        mark = self._world.policy.texting.phones[delivery.phone or 0]
+        if self._world.documents.ledger.conversation.has_opted_out(mark, self._world.now - SKEW):
+            self.wrong(f"opted out: {key} of {after.ref} claimed for a phone that has answered STOP")
+
+    def _check_digest(self, digest: Incident) -> None:
+        """What one text tells of nobody else tells of, and some of it is open."""
+        self.numbers["digests"] += 1
+        self.numbers["pages told in a digest"] += len(digest.members)
+        for member in digest.members:
+            if member.slot in self._members:
+                self.wrong(f"doubled: {member.slot} is told in two digests")
+            if (member.key, member.generation, member.delivery) in self._claimed:
+                self.wrong(f"doubled: {member.slot} is told in a digest, and was claimed before")
+            self._members[member.slot] = digest
+
+    def _is_long_answered(self, digest: Incident) -> bool:
+        """Whether all that it tells of was answered a while ago: who made it has looked just before."""
+        ends = []
+        for member in digest.members:
+            one = self._world.documents.incidents[member.key][0]
+            if one.generation == member.generation and one.state is IncidentState.OPEN:
+                return False
+            ends.append(one.acknowledged_at or one.resolved_at or one.opened_at)
+        return max(ends) < self._world.now - timedelta(seconds=15)
 
     def _check_reserved(self, key: str, before: Incident | None, after: Incident) -> None:
         """The last slots are for first pages of what its sender called critical. Called before the ledger changes."""
@@ -131,6 +191,8 @@ class Checks:
                 taken[one.message.incident, one.message.generation].add(one.message.delivery)
         for (key, generation), incident in self._last.items():
             self._check_end(incident, taken[key, generation])
+        for text, report in self._reported:
+            self._check_report(text, report)
         for post, alert, key, generation in self._answered:
             self._check_owed(post, alert, self._last[key, generation])
         self.numbers["incidents"] += len(self._last)
@@ -200,6 +262,19 @@ class Checks:
         if incident.state is IncidentState.OPEN and incident.effective is Severity.CRITICAL:
             self._check_pages(incident)
 
+    def _check_report(self, text: Accepted, report: Report) -> None:
+        """What Twilio has reported is known."""
+        incident = self._last[text.message.incident, text.message.generation]
+        delivery = incident.deliveries[text.message.delivery]
+        self.numbers["delivery reports"] += 1
+        if delivery.provider_id != text.id:
+            return
+        known = delivery.report
+        if known is None or (report.progress.is_final and not known.is_final):
+            self.wrong(f"lost: the report that {text.id} of {incident.ref} is {report.progress.value}")
+        if known is Progress.FAILED and delivery.state is not DeliveryState.FAILED:
+            self.wrong(f"silent: {text.id} of {incident.ref} has failed, and is {delivery.state.value}")
+
     def _check_hears_the_end(self, incident: Incident) -> None:
         """Whoever has heard of it hears that it is over, or answered."""
         kind = {IncidentState.RESOLVED: "resolved", IncidentState.ACKNOWLEDGED: "acknowledged"}.get(incident.state)
@@ -221,8 +296,14 @@ class Checks:
     def _check_pages(self, incident: Incident) -> None:
         """Nobody answered: every phone was paged as often as the policy says, or it is said why not."""
         pages = [delivery for delivery in incident.deliveries.values() if delivery.channel == "sms"]
+        digested = [page for page in pages if page.state is DeliveryState.DIGESTED]
+        if digested:
+            names = {digest.ref for digest in self._members.values()}
+            if any(page.digest not in names for page in digested):
+                self.wrong(f"lost: {incident.ref} is told in a digest that is not there")
+            return
         wanted = self._world.day.phones * self._world.policy.sms.rounds
-        failed = {page.phone for page in pages if page.state is DeliveryState.FAILED}
+        failed = {page.phone for page in pages if page.state is DeliveryState.FAILED and not page.passes}
         skipped = len(failed) * self._world.policy.sms.rounds
         if len(pages) < wanted - skipped:
             self.wrong(f"lost: {incident.ref} is unanswered after {len(pages)} of {wanted} pages")

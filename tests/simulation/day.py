@@ -55,13 +55,27 @@ class Outage(msgspec.Struct, frozen=True, kw_only=True):
     at: float
     until: float
     what: str
-    """sms, slack, discord, email, list, empty (the list shows texts without their words), or store."""
+    """sms, unreachable (Twilio cannot be connected to), vonage, slack, discord, email, list, empty (the list shows texts
+    without their words), or store."""
 
     def __str__(self) -> str:
         return f"{self.what} is out until {clock(self.until)}"
 
 
-Happening = Post | Answer | Tick | Outage
+class Says(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody on call sends a text."""
+
+    at: float
+    phone: int
+    words: str
+    again_after: float | None = None
+    """When Twilio brings the same text once more."""
+
+    def __str__(self) -> str:
+        return f"phone {self.phone + 1} texts: {self.words}"
+
+
+Happening = Post | Answer | Tick | Outage | Says
 
 
 class Day(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +85,8 @@ class Day(msgspec.Struct, frozen=True, kw_only=True):
     max_per_hour: int
     reserved: int
     phones: int
+    fallback: bool
+    """Whether there is a second provider."""
     happenings: tuple[Happening, ...]
 
 
@@ -89,13 +105,16 @@ def draw_day(seed: int) -> Day:
         in_storm = bool(storms) and random.random() < 0.6
         at = random.choice(storms) + random.expovariate(1 / 40) if in_storm else random.uniform(0, DAY * 0.9)
         happenings += _incident(random, f"i{number}", at, storm=in_storm)
+    phones = random.choice((1, 2, 2, 3))
+    happenings += _texts(random, [one.at for one in happenings], phones)
     happenings += _troubles(random, [one.at for one in happenings])
     cap = random.choice((2, 3, 5, 5))
     return Day(
         seed=seed,
         max_per_hour=cap,
         reserved=random.choice((0, 1, min(2, cap - 1))),
-        phones=random.choice((1, 2, 2, 3)),
+        phones=phones,
+        fallback=random.random() < 0.5,
         # The last senders' tries are over when the healthy days begin.
         happenings=tuple(sorted((one for one in happenings if one.at < DAY - 600), key=lambda one: one.at)),
     )
@@ -131,6 +150,23 @@ def _incident(random: Random, name: str, at: float, *, storm: bool) -> list[Happ
     return happenings
 
 
+def _texts(random: Random, moments: list[float], phones: int) -> list[Happening]:
+    """What people on call text to us: mostly an answer some minutes after something happened."""
+    texts: list[Happening] = []
+    for _ in range(random.choice((0, 2, 4, 8))):
+        at = random.choice(moments) + random.choice((random.uniform(5, 60), random.uniform(60, 2_400)))
+        words = random.choice(("ack",) * 6 + ("ack all", "status", "stop", "start", "lunch?"))
+        again = random.uniform(1, 3_000) if random.random() < 0.2 else None
+        phone = random.randrange(phones)
+        texts.append(Says(at=at, phone=phone, words=words, again_after=again))
+        if words == "stop" and random.random() < 0.8:
+            texts.append(Says(at=at + random.uniform(60, 20_000), phone=phone, words="start"))
+    if random.random() < 0.1:
+        at = random.choice(moments)
+        texts += [Says(at=at + number * 30, phone=0, words="status") for number in range(9)]
+    return texts
+
+
 def _troubles(random: Random, moments: list[float]) -> list[Happening]:
     """What is out and when: mostly when something is going on."""
     troubles: list[Happening] = []
@@ -152,6 +188,8 @@ def _troubles(random: Random, moments: list[float]) -> list[Happening]:
             troubles.append(Tick(at=span[0], until=span[1], how=how))
     for what, rate, longest in (
         ("sms", 0.3, 3_000),
+        ("unreachable", 0.2, 3_000),
+        ("vonage", 0.1, 3_000),
         ("slack", 0.15, 30_000),
         ("discord", 0.1, 3_000),
         ("email", 0.1, 3_000),

@@ -16,10 +16,11 @@ class Rates(msgspec.Struct, frozen=True):
     text: dict[str, float]
     list_texts: dict[str, float]
     free: dict[str, float]
+    report: dict[str, float]
     request: dict[str, float]
 
 
-HEALTHY = Rates(read={}, commit={}, text={}, list_texts={}, free={}, request={})
+HEALTHY = Rates(read={}, commit={}, text={}, list_texts={}, free={}, report={}, request={})
 ROUGH = Rates(
     read={"read lost": 0.01, "read slow": 0.02},
     commit={
@@ -46,6 +47,7 @@ ROUGH = Rates(
         "not posted, answer lost": 0.03,
         "post stalled past the deadline": 0.01,
     },
+    report={"report lost": 0.08, "report late": 0.1, "report twice": 0.1, "report before the answer": 0.05},
     request={"crash": 0.05, "channel to the store dead for 90 s": 0.02},
 )
 """Far worse than any real day: the runs are short, and each fault has to meet each step of the road."""

@@ -12,6 +12,7 @@ import msgspec
 from notifier.core.listing import Listing, Text
 from notifier.core.message import Message
 from notifier.core.outcome import Outcome, Result
+from notifier.core.report import Progress, Report
 
 
 class Line(Protocol):
@@ -42,6 +43,10 @@ class Line(Protocol):
         """Whether it has read those of all phones."""
         ...
 
+    def offers_another(self) -> bool:
+        """Whether what Twilio cannot do now another provider may."""
+        ...
+
     def open_since(self) -> datetime | None:
         """The start of the alert it is about; None for none, and for what is about no alert."""
         ...
@@ -64,6 +69,12 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
     """The start of the alert its request was about."""
     listed_at: float = 0.0
     listed_empty: bool = False
+    fate: tuple[tuple[float, Report], ...] = ()
+    """What Twilio knows of it from which moment on."""
+
+    def report(self, now: float) -> Report:
+        """What Twilio knows of it."""
+        return next((report for at, report in reversed(self.fate) if at <= now), Report())
 
 
 class Provider:
@@ -76,6 +87,10 @@ class Provider:
         """Until when a channel, or the "list", is out."""
         self.empty_until = 0.0
         """Until when texts are listed without their words."""
+        self.opted_out: set[int] = set()
+        """Phones that have answered STOP."""
+        self.watch: Callable[[Accepted], None] = lambda _: None
+        """Told of each text that is taken."""
         self._now = now
         self._clock = clock
         self._random = random
@@ -104,9 +119,27 @@ class Provider:
                 open_since=open_since,
                 listed_at=now + self._random.choice((0.0, self._random.uniform(0, 2), self._random.uniform(15, 25))),
                 listed_empty=now < self.empty_until,
+                fate=self._fate(now) if channel == "sms" and not message.via else (),
             )
         )
+        self.watch(self.taken[-1])
         return self.taken[-1].id
+
+    def _fate(self, now: float) -> tuple[tuple[float, Report], ...]:
+        """What becomes of a text; most arrive."""
+        sent_at = now + self._random.uniform(0.1, 3)
+        end_at = sent_at + self._random.choice((self._random.uniform(0.1, 20), self._random.uniform(20, 299)))
+        end = self._random.choices(
+            (
+                Report(progress=Progress.DELIVERED),
+                Report(progress=Progress.SENT),
+                Report(progress=Progress.FAILED, trouble="30003: the phone is off", passes=True),
+                Report(progress=Progress.FAILED, trouble="30005: no such phone"),
+                Report(progress=Progress.FAILED, trouble="21610: it has answered STOP", opted_out=True),
+            ),
+            (80, 8, 6, 3, 3),
+        )[0]
+        return ((sent_at, Report(progress=Progress.SENT)), (end_at, end))
 
     def is_out(self, what: str) -> bool:
         return self._now() < self.out_until.get(what, 0.0)
@@ -114,8 +147,14 @@ class Provider:
     def texts_to(self, phone: int, since: datetime) -> tuple[Text, ...]:
         """As the list shows them now, newest first."""
         texts = [one for one in self.taken if one.channel == "sms" and one.message.phone == phone]
+        texts = [one for one in texts if not one.message.via]
         return tuple(
-            Text(id=one.id, created_at=made_at, body="" if one.listed_empty else one.message.sms)
+            Text(
+                id=one.id,
+                created_at=made_at,
+                body="" if one.listed_empty else one.message.sms,
+                report=one.report(self._now()),
+            )
             for one in reversed(texts)
             if one.listed_at <= self._now()
             and (made_at := self._clock(one.at).replace(microsecond=0)) >= since - timedelta(seconds=1)
@@ -123,7 +162,7 @@ class Provider:
 
 
 class Phone:
-    """ports.Channel and TextList: Twilio, over one instance's line."""
+    """ports.Channel and TextList: Twilio and the second provider, over one instance's line."""
 
     name = "sms"
 
@@ -142,12 +181,16 @@ class Phone:
         # What notifier.channels.wire does before the first byte of the body.
         if line.monotonic() >= deadline:
             return Outcome(Result.RETRY, "no time was left")
-        if self._provider.is_out("sms"):
+        if not message.via and self._provider.is_out("unreachable"):
+            return Outcome(Result.RETRY, "no connection", elsewhere=True)
+        if self._provider.is_out(message.via or "sms"):
             return Outcome(Result.UNKNOWN, "Twilio has an internal failure")
+        if not message.via and message.phone in self._provider.opted_out:
+            return Outcome(Result.REJECTED, "21610: it has answered STOP", opted_out=True)
         answer_in = line.random.uniform(2, 12) if fault == "slow" else line.random.uniform(0.02, 0.4)
         if fault == "refused":
             line.touch("Twilio's answer", answer_in)
-            return Outcome(Result.REJECTED, "Twilio refuses this number")
+            return Outcome(Result.REJECTED, "Twilio refuses it", elsewhere=not message.via and line.offers_another())
         if fault == "429":
             line.touch("Twilio's answer", answer_in)
             return Outcome(Result.RETRY, "too many requests", line.random.choice((None, 1.0, 30.0)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from random import Random
 from typing import Protocol, TypeVar
@@ -58,6 +58,9 @@ class Documents:
         found = [one for one, _ in self.incidents.values() if one.waiting_since is not None]
         found.sort(key=lambda one: one.waiting_since or one.opened_at)
         return [Found(one.key, one) for one in found[:limit]]
+
+    def read(self, keys: Sequence[str]) -> list[Found]:
+        return [Found(key, self.incidents[key][0]) for key in keys if key in self.incidents]
 
     def open_incidents(self) -> list[Found]:
         return [Found(one.key, one) for one, _ in self.incidents.values() if one.state is IncidentState.OPEN]
@@ -124,6 +127,9 @@ class FaultyStore:
 
     def waiting(self, limit: int, deadline: float) -> list[Found]:
         return self._ask("search waiting", deadline, lambda: self._documents.waiting(limit))
+
+    def read(self, keys: Sequence[str], deadline: float) -> list[Found]:
+        return self._ask("read", deadline, lambda: self._documents.read(keys))
 
     def open_incidents(self, deadline: float) -> list[Found]:
         return self._ask("search open", deadline, self._documents.open_incidents)

@@ -13,12 +13,16 @@ from typing import TypeVar
 import msgspec
 from greenlet import GreenletExit
 
+from notifier.callbacks import ReceivedText
 from notifier.core.alert import Alert, Severity
 from notifier.core.beginning import key_of
+from notifier.core.digest import to_collect
 from notifier.core.escalation import pages_with_room
+from notifier.core.events import Reported
 from notifier.core.incident import Incident
 from notifier.core.message import Message
 from notifier.core.policy import Policy
+from notifier.core.report import Report
 from notifier.policy_file import read_policy
 from notifier.ports import StoreDown
 from notifier.relay import Taken
@@ -26,9 +30,9 @@ from notifier.sending import Deadlines, Sender
 from notifier.settings import Settings, read_settings
 from notifier.wiring import App, Outside, build
 from tests.simulation.checks import Checks
-from tests.simulation.day import DAY, Answer, Day, Outage, Post, Tick, clock
+from tests.simulation.day import DAY, Answer, Day, Happening, Outage, Post, Says, Tick, clock
 from tests.simulation.faults import HEALTHY, ROUGH, Faults
-from tests.simulation.providers import Board, Phone, Provider
+from tests.simulation.providers import Accepted, Board, Phone, Provider
 from tests.simulation.scheduler import Scheduler, Task
 from tests.simulation.store import Documents, FaultyStore
 
@@ -40,6 +44,8 @@ SKEW_SECONDS = 1.0
 """A clock is off by up to this either way, so two of them by up to 2 s."""
 STORE_DEAD_SECONDS = 90.0
 SENDER_TRIES = 8
+REPORT_TRIES = 6
+"""As `#rc=5&rp=all` asks Twilio for."""
 PATIENCE_SECONDS = 60.0
 """Cloud Run ends a request then (deploy.sh)."""
 HEALTHY_DAYS = 6
@@ -181,6 +187,9 @@ class Instance:
             self.store_dead_until = self.monotonic() + STORE_DEAD_SECONDS
         world.scheduler.pause(seconds)
 
+    def offers_another(self) -> bool:
+        return self._world.day.fallback and self.random.random() < 0.5
+
     # What the HTTP side would do
 
     def take(self, alert: Alert) -> Taken:
@@ -196,9 +205,27 @@ class Instance:
         self.app.tick.run(self.monotonic())
         return True
 
+    def report(self, url: str, text_id: str, report: Report) -> Taken:
+        started = self.monotonic()
+        key, generation, number, delivery = url.partition("delivery=")[2].partition("#")[0].split(".")
+        event = Reported(
+            delivery=delivery.replace("-", "/"),
+            generation=int(generation),
+            number=int(number),
+            id=text_id,
+            report=report,
+        )
+        return self.app.relay.report(key, event, Deadlines.of_request(started, started))
+
+    def text(self, text: ReceivedText) -> str:
+        started = self.monotonic()
+        return self.app.replies.take(text, Deadlines.of_request(started, started))
+
     def acknowledge(self, key: str, generation: int) -> Taken:
         started = self.monotonic()
-        return self.app.relay.acknowledge(key, generation, "Ana", Deadlines.of_request(started, started))
+        deadlines = Deadlines.of_request(started, started)
+        known = self.app.relay.look(key, deadlines)
+        return Taken(None) if known is None else self.app.relay.acknowledge(known, generation, "Ana", deadlines)
 
 
 @cache
@@ -224,7 +251,7 @@ class World:
         self.day = day
         self.scheduler = Scheduler()
         self.documents = Documents()
-        self.settings = _settings(day.phones)
+        self.settings = _settings(day.phones, day.fallback)
         self.policy = _policy(day.max_per_hour, day.reserved)
         self.faults = Faults(ROUGH, Counter() if hits is None else hits)
         random = Random(f"{day.seed} world")
@@ -232,6 +259,7 @@ class World:
         self.provider = Provider(
             lambda: self.scheduler.now, lambda at: MIDNIGHT + timedelta(seconds=at) + ahead, Random(f"{day.seed} list")
         )
+        self.provider.watch = self._taken
         self._lines = lines
         self._births = 0
         self._random = random
@@ -286,13 +314,57 @@ class World:
         self._births += 1
         return Instance(self, f"inst{self._births}")
 
-    def _happen(self, number: int, happening: Post | Answer | Tick | Outage) -> None:
+    def _taken(self, text: Accepted) -> None:
+        """Twilio reports on what it took: once for each step, or as the day will have it."""
+        if not text.message.report_url:
+            return
+        random = Random(f"{self.day.seed} report {text.id}")
+        for place, (at, report) in enumerate(text.fate[-1:] if random.random() < 0.2 else text.fate):
+            fault = self.faults.draw(random, self.faults.rates.report)
+            if fault == "report lost":
+                continue
+            if fault == "report before the answer":
+                at = text.at + 0.001  # noqa: PLW2901
+            late = random.uniform(0, 120) if fault == "report late" else random.uniform(0, 1)
+            for twin in range(2 if fault == "report twice" else 1):
+                name = f"report {text.id} {place} {twin}"
+                self.scheduler.spawn(
+                    lambda name=name, report=report: self._report(name, text, report),  # type: ignore[misc]
+                    at=max(at + late, self.scheduler.now),
+                )
+
+    def _report(self, name: str, text: Accepted, report: Report) -> None:
+        for again in range(REPORT_TRIES):
+            taken = self._ask(
+                f"{name} {again}", lambda instance: instance.report(text.message.report_url, text.id, report)
+            )
+            if taken is not None:
+                self.trace("Twilio", f"reported {text.id}: {report.progress.value}")
+                self.checks.reported(text, report)
+                return
+            self.scheduler.pause(2.0 * 2**again)
+
+    def _says(self, number: int, says: Says) -> None:
+        if says.words in ("stop", "start"):
+            (self.provider.opted_out.add if says.words == "stop" else self.provider.opted_out.discard)(says.phone)
+        text = ReceivedText(phone=says.phone, sid=f"SMin{number}", body=says.words)
+        moments = (0.0,) if says.again_after is None else (0.0, says.again_after)
+        for again, wait in enumerate(moments):
+            self.scheduler.pause(wait)
+            answer = self._ask(f"text {number} {again}", lambda instance: instance.text(text))
+            if answer:
+                self.trace("Twilio", f"answers phone {says.phone + 1}: {answer}")
+                self.checks.answered_by_text(says.phone, answer)
+
+    def _happen(self, number: int, happening: Happening) -> None:
         self.trace("world", str(happening))
         match happening:
             case Post():
                 self._post(number, happening)
             case Answer():
                 self._answer(number, happening)
+            case Says():
+                self._says(number, happening)
             case Outage(what="empty"):
                 self.provider.empty_until = happening.until
             case Outage(what="store"):
@@ -378,7 +450,8 @@ class World:
         waiting = [incident for incident in incidents if incident.waiting_since]
         if waiting:
             now = self.now
-            if pages_with_room(waiting, self.documents.ledger, self.policy, now):
+            ledger = self.documents.ledger
+            if pages_with_room(waiting, ledger, self.policy, now) or to_collect(waiting, ledger, self.policy, now):
                 moments.append(now)
             ends = (slot.counts_until for slot in self.documents.ledger.slots.values())
             moments += [end for end in ends if end > now]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -123,6 +124,9 @@ class BrokenStore:
         raise self._error
 
     def waiting(self, limit: int, deadline: float) -> list[Found]:
+        raise self._error
+
+    def read(self, keys: Sequence[str], deadline: float) -> list[Found]:
         raise self._error
 
     def open_incidents(self, deadline: float) -> list[Found]:
