@@ -1,4 +1,4 @@
-"""Who may call: the shared token, a Google OIDC token of a service account we know, or whoever holds a signed link."""
+"""Who may call: the shared token, a Google identity we know, Twilio by its signature, whoever holds a signed link."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import base64
 import hmac
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
+from hashlib import sha256
 from typing import Any
+from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 import msgspec
 import requests
@@ -135,6 +137,92 @@ class AcknowledgeLinks:
     def _signed(self, said: bytes) -> str:
         mac = hmac.digest(self._secret, said, "sha256")[:_MAC_BYTES]
         return base64.urlsafe_b64encode(said + mac).rstrip(b"=").decode()
+
+
+class TwilioSignatures:
+    """Tells Twilio's requests from everybody else's by their X-Twilio-Signature.
+
+    https://www.twilio.com/docs/usage/security. It signs no time, so a request may come again; and not where the name
+    of a field ends, nor how often it stands there, so nobody may rely on the order of fields of one name.
+    """
+
+    def __init__(self, *, auth_tokens: tuple[str, ...], public_url: str) -> None:
+        """Not usable without either; an API key is no token here, as Twilio signs with the account's own.
+
+        `auth_tokens`: the account's, and while it is being changed the next one; the empty ones do not count.
+        `public_url`: what Twilio calls us by, whatever a proxy makes of it on the way.
+        """
+        self._tokens = tuple(token for token in auth_tokens if token)
+        self._bases: tuple[str, ...] = _with_and_without_port(public_url) if public_url else ()
+
+    @property
+    def usable(self) -> bool:
+        return bool(self._tokens and self._bases)
+
+    def url(self, path: str, query: str = "") -> str:
+        """The address under which Twilio may call us; empty when not usable, as we could not tell that it does."""
+        return self._bases[0] + _target(path, query) if self.usable else ""
+
+    def check(
+        self,
+        path: str,
+        query: str,
+        fields: Sequence[tuple[str, str]],
+        signature: str | None,
+        *,
+        body: bytes | None = None,
+    ) -> None:
+        """Let a request of Twilio pass, or raise Forged.
+
+        `path`, `query`: as they were requested, the query byte for byte. `fields`: of the form, decoded and untrimmed,
+        the empty ones too; none for a GET. `body`: as it came where it is no form; its hash stands in the query then.
+        """
+        if not self.usable:
+            raise Forged("Twilio's requests are not taken without TWILIO_AUTH_TOKEN and PUBLIC_URL")
+        if not signature:
+            raise Forged("expected an X-Twilio-Signature: only Twilio may call here")
+        presented = signature.encode("utf-8", "surrogatepass")
+        target = _target(path, query)
+        # All of them at any rate: the time it takes tells nobody which one came near.
+        matches = [
+            hmac.compare_digest(presented, twilio_signature(token, base + target, fields).encode())
+            for token in self._tokens
+            for base in self._bases
+        ]
+        if not any(matches) or not _is_whole(body, query):
+            raise Forged(
+                "this X-Twilio-Signature is not true: TWILIO_AUTH_TOKEN must be the account's primary token,"
+                " and PUBLIC_URL the address that Twilio calls"
+            )
+
+
+def twilio_signature(token: str, url: str, fields: Iterable[tuple[str, str]]) -> str:
+    """What Twilio sends as X-Twilio-Signature with a form. `url`: as requested, without its fragment."""
+    # Of fields of one name and one value Twilio signs one.
+    signed = url + "".join(name + value for name, value in sorted(set(fields)))
+    mac = hmac.digest(token.encode(), signed.encode("utf-8", "surrogatepass"), "sha1")
+    return base64.b64encode(mac).decode()
+
+
+def _with_and_without_port(public_url: str) -> tuple[str, str]:
+    """First as it is: Twilio signs some requests with the port and some without, and does not say which."""
+    parts = urlsplit(public_url)
+    bare = re.sub(r":[0-9]*\Z", "", parts.netloc)
+    usual = f"{bare}:{443 if parts.scheme == 'https' else 80}"
+    other = usual if parts.netloc == bare else bare
+    return urlunsplit(parts), urlunsplit(parts._replace(netloc=other))
+
+
+def _target(path: str, query: str) -> str:
+    return f"{path}?{query}" if query else path
+
+
+def _is_whole(body: bytes | None, query: str) -> bool:
+    """Whether it is the body that was signed; a form is signed by its fields."""
+    if body is None:
+        return True
+    # Nothing secret: whoever has the body can tell its hash.
+    return parse_qs(query).get("bodySHA256") == [sha256(body).hexdigest()]
 
 
 class _Kept(msgspec.Struct, frozen=True):

@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "notifier/tick.py": {"notifier.core", "notifier.ports", "notifier.sending", "notifier.relay"},
     "notifier/pages": {"notifier.core"},
     "notifier/auth.py": {"notifier.ports"},
+    "notifier/callbacks.py": {"notifier.auth", "notifier.core"},
     "notifier/body.py": set(),
     "notifier/web.py": {
         "notifier.auth",
