@@ -35,19 +35,6 @@ only where Twilio could not connect. Neither sent nor signed
 
 _SID = r"(SM|MM)[0-9A-Za-z]{1,62}"
 """As channels/twilio.py takes it."""
-_STATUSES = {
-    "accepted",
-    "scheduled",
-    "queued",
-    "sending",
-    "sent",
-    "delivered",
-    "undelivered",
-    "failed",
-    "read",
-    "partially_delivered",
-    "canceled",
-}
 _OPT_OUT_TYPES = ("STOP", "START", "HELP")
 _FORBIDDEN_IN_XML = re.compile("[\ufffe\uffff]")
 
@@ -101,9 +88,12 @@ class Callbacks:
         account_sid: str,
         signatures: TwilioSignatures,
         phones: tuple[str, ...],
-        judge: Callable[[str, int | None], Report],
+        judge: Callable[[str, int | None], Report | None],
     ) -> None:
-        """`phones`: E.164, in the order of ONCALL_PHONE. `judge`: what Twilio's status and error code come to."""
+        """`phones`: E.164, in the order of ONCALL_PHONE.
+
+        `judge`: what Twilio's status and error code come to; None for a status it does not know.
+        """
         self._account_sid = account_sid
         self._signatures = signatures
         self._phones = phones
@@ -146,7 +136,8 @@ class Callbacks:
             return Ignored("a delivery report whose address names no delivery of ours")
         if not re.fullmatch(_SID, sid):
             return Ignored("a delivery report on a text without a sid")
-        if status not in _STATUSES:
+        report = self._judge(status, _code(_only(fields, "ErrorCode")))
+        if report is None:
             return Ignored("a delivery report with a status we do not know")
         key, generation, number, delivery = attempt
         return DeliveryReport(
@@ -156,7 +147,7 @@ class Callbacks:
             delivery=delivery,
             sid=sid,
             phone=self._phones.index(phone),
-            report=self._judge(status, _code(_only(fields, "ErrorCode"))),
+            report=report,
         )
 
     def read_text(self, fields: Fields) -> ReceivedText | Ignored:

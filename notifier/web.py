@@ -277,7 +277,7 @@ def _credential(request: Request) -> str | None:
 
 def _query(request: Request) -> str:
     """As it was requested: Twilio's signature is over that."""
-    return request.query_string.decode("latin-1")
+    return request.query_string.decode("utf-8", "replace")
 
 
 def _twiml(text: str) -> Response:

@@ -7,19 +7,22 @@ import secrets
 import time
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import TextIO
+from typing import Any, TextIO
 
 import msgspec
 
 from notifier.auth import AcknowledgeLinks, Callers, TwilioSignatures
 from notifier.callbacks import Callbacks
 from notifier.channels.discord import Discord
+from notifier.channels.either_provider import EitherProvider
 from notifier.channels.email import Email
 from notifier.channels.log import StreamLog
+from notifier.channels.messagebird import MessageBird
 from notifier.channels.simulated import Simulated
 from notifier.channels.slack import Slack
 from notifier.channels.twilio import Twilio
 from notifier.channels.twilio_errors import report_of
+from notifier.channels.vonage import Vonage
 from notifier.channels.wire import Wire
 from notifier.core.alert import Severity
 from notifier.core.incident import Incident
@@ -87,6 +90,7 @@ class App(msgspec.Struct, frozen=True):
     web: Web
     relay: Relay
     tick: Tick
+    replies: Replies
     store: Store
     clock: Clock
 
@@ -172,17 +176,18 @@ def build(settings: Settings, policy: Policy, outside: Outside = Outside()) -> A
         clock=clock,
     )
     _tell_start(settings, policy, channels, log)
+    replies = Replies(relay=relay, store=store, policy=deployed, clock=clock, log=log)
     web = Web(
         relay=relay,
         tick=tick,
-        replies=Replies(relay=relay, store=store, policy=deployed, clock=clock, log=log),
+        replies=replies,
         callers=callers,
         links=links,
         callbacks=callbacks,
         clock=clock,
         log=log,
     )
-    return App(web, relay, tick, store, clock)
+    return App(web, relay, tick, replies, store, clock)
 
 
 def _channels(
@@ -204,11 +209,23 @@ def _channels(
     if mail:
         channels["email"] = Email(clock=clock, **msgspec.structs.asdict(mail))
     if twilio and phones:
-        channels["sms"] = texts = Twilio(wire, phones=phones, **msgspec.structs.asdict(twilio))
+        channels["sms"] = texts = first = Twilio(wire, phones=phones, **msgspec.structs.asdict(twilio))
+        if second := _second_provider(settings, phones, wire):
+            channels["sms"] = EitherProvider(first, second)
     if simulate:
         simulated = {name: Simulated(channel, log) for name, channel in channels.items()}
         return dict(simulated), simulated.get("sms")
     return channels, texts
+
+
+def _second_provider(settings: Settings, phones: tuple[str, ...], wire: Wire) -> Channel | None:
+    fallback = settings.fallback
+    if fallback is None:
+        return None
+    to: dict[str, Any] = {"sender": fallback.sender, "phones": phones, "api_url": fallback.api_url}
+    if fallback.provider == "vonage":
+        return Vonage(wire, api_key=fallback.api_key, api_secret=fallback.api_secret, **to)
+    return MessageBird(wire, access_key=fallback.access_key, **to)
 
 
 def _store(settings: Settings) -> Store:

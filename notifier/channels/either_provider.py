@@ -15,10 +15,9 @@ class EitherProvider:
 
     name = "sms"
 
-    def __init__(self, first: Channel, second: Channel, second_name: str) -> None:
+    def __init__(self, first: Channel, second: Channel) -> None:
         self._first = first
         self._second = second
-        self._second_name = second_name
 
     def send(self, message: Message, deadline: float) -> Outcome:
         return self._provider(message).send(message, deadline)
@@ -27,4 +26,4 @@ class EitherProvider:
         return self._provider(message).preview(message)
 
     def _provider(self, message: Message) -> Channel:
-        return self._second if message.via == self._second_name else self._first
+        return self._second if message.via else self._first

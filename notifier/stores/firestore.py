@@ -9,7 +9,7 @@ import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 import grpc  # type: ignore[import-untyped]
 import msgspec
@@ -39,8 +39,6 @@ from notifier.stores.renewable import Renewable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-
-    from google.cloud.firestore import DocumentSnapshot
 
 T = TypeVar("T")
 
@@ -265,7 +263,7 @@ _Write: TypeAlias = "tuple[str, str, Incident | Ledger, object]"
 """Collection, document id, what to write, and the version it replaces (None: there must be none yet)."""
 
 
-def _found(snapshots: Iterable[DocumentSnapshot]) -> list[Found]:
+def _found(snapshots: Iterable[Any]) -> list[Found]:
     return [found(one.id, partial(from_fields, one.reference.path, one.to_dict(), Incident)) for one in snapshots]
 
 

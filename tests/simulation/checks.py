@@ -7,8 +7,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from notifier.core.alert import Alert, Severity
-from notifier.core.incident import Delivery, DeliveryState, Incident, IncidentState, Kind
 from notifier.core.conversation import ANSWERS_AN_HOUR
+from notifier.core.incident import Delivery, DeliveryState, Incident, IncidentState, Kind
 from notifier.core.moments import expires_at
 from notifier.core.report import Progress, Report
 from notifier.core.sms_text import size_of

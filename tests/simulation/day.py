@@ -55,7 +55,7 @@ class Outage(msgspec.Struct, frozen=True, kw_only=True):
     at: float
     until: float
     what: str
-    """sms, unreachable (Twilio cannot be connected to), vonage, slack, discord, email, list, empty (the list shows texts
+    """sms, unreachable (no connection to Twilio), vonage, slack, discord, email, list, empty (the list shows texts
     without their words), or store."""
 
     def __str__(self) -> str:
