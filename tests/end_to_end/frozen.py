@@ -160,7 +160,7 @@ def main() -> None:
                     place = room / f"{latency}-{apart}-{first}".replace(".", "-")
                     place.mkdir()
                     with pagers(emulator, place, cap=30) as ours:
-                        ours.providers.latency = partial(float, latency)
+                        ours.providers.set_latency(partial(float, latency))
                         counts += moments(ours, min(20, asked.moments - first), apart)
                 how = f"{apart:.0f} s apart, Twilio needs {2 * latency:.1f} s"
                 sys.stdout.write(f"{how}: {dict(sorted(counts.items()))} (texts: alerts)\n")

@@ -28,8 +28,11 @@ from notifier.core.incident import Delivery, DeliveryState, Incident, incident_k
 from notifier.stores.firestore import FirestoreStore
 from tests.builders import ROOT
 from tests.end_to_end.alerts import cloud_monitoring
+from tests.end_to_end.courses import Course, Shown
 from tests.end_to_end.processes import Function, start, wait_until_healthy
-from tests.end_to_end.providers import Fault, Providers, Text, providers
+from tests.end_to_end.providers import Providers, providers
+from tests.end_to_end.serving import Lost
+from tests.end_to_end.twilio_api import Text, error
 from tests.end_to_end.waiting import ticking, wait_until
 from tests.firestore_emulator import any_emulator, free_port
 
@@ -42,14 +45,14 @@ TRY_AGAIN = 0.3
 ANSWERED_WITHIN = 120
 OVER_WITHIN = 180
 """Seconds: a lease (10), two lists 30 s apart, the next phone, and patience with a busy machine."""
-FAULTS: list[set[Fault]] = [
-    set(),
-    set(),
-    {Fault.NO_ANSWER},
-    {Fault.RESET},
-    {Fault.BUSY},
-    {Fault.NO_ANSWER, Fault.LIST_REFUSED},
-    {Fault.LIST_WITHOUT_BODIES},
+FAULTS: list[tuple[Course, Shown]] = [
+    (Course(), Shown()),
+    (Course(), Shown()),
+    (Course(answered=Lost.NO_ANSWER), Shown()),
+    (Course(answered=Lost.RESET), Shown()),
+    (Course(refused=error(20429)), Shown()),
+    (Course(answered=Lost.NO_ANSWER), Shown(answer=error(70051))),
+    (Course(), Shown(bodies=False)),
 ]
 WORDS_FOR_SILENCE = ("not texted", "NOT texted", "nobody can tell whether this was texted")
 
@@ -105,7 +108,7 @@ class World:
         """Kill it so many times, let it come to rest, and count."""
         with ExitStack() as stack:
             taken = stack.enter_context(providers())
-            taken.latency = lambda: random.random() * LATENCY
+            taken.set_latency(lambda: random.random() * LATENCY)
             settings = self._settings(taken)
             running = self._start(settings)
             stack.callback(self._kill)
@@ -118,7 +121,7 @@ class World:
                 alive = self._live(running)
                 for _ in range(round(self.incidents * (number + 1) / kills) - len(sent)):
                     sent.append(senders.submit(self._send, running, f"0.kill{len(sent)}"))
-                taken.faults = self.random.choice(FAULTS)
+                taken.twilio.usual, taken.twilio.shown = self.random.choice(FAULTS)
                 if alive:
                     time.sleep(self.random.random() * LIFE)
                 doing = ", ".join(sorted(self._in_flight)) if alive else "starting"
@@ -127,7 +130,7 @@ class World:
                 self.figures.during[self._killed_during(taken, doing or "idle")] += 1
                 running = self._start(settings)
                 told(f"cap {self.cap}: {number + 1} of {kills} kills, {len(taken.texts)} texts")
-            taken.faults = set()
+            taken.twilio.usual, taken.twilio.shown = Course(), Shown()
             wait_until_healthy(running)
             for one in sent:
                 one.result(ANSWERED_WITHIN)

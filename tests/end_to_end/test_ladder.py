@@ -17,7 +17,8 @@ from tests.builders import ROOT
 from tests.end_to_end.alerts import cloud_monitoring
 from tests.end_to_end.mailbox import Mailbox, mailbox
 from tests.end_to_end.processes import Function, function
-from tests.end_to_end.providers import Providers, Text, providers
+from tests.end_to_end.providers import Providers, providers
+from tests.end_to_end.twilio_api import PHONES, Text
 from tests.end_to_end.waiting import Scheduler, ticking, wait_until
 from tests.firestore_emulator import free_port
 
@@ -30,7 +31,7 @@ IN_SECONDS = {
 TITLE = "Database CPU on db-1 (CPU utilization)"
 LATE = 2.5
 """Seconds a step may come late: a tick a second, on a busy machine."""
-ANA, BEN = "+15555550101", "+15555550102"
+ANA, BEN = PHONES
 
 
 class Told:
