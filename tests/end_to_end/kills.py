@@ -26,17 +26,22 @@ import requests
 
 from notifier.core.incident import Delivery, DeliveryState, Incident, incident_key
 from notifier.stores.firestore import FirestoreStore
-from tests.builders import ROOT
 from tests.end_to_end.alerts import cloud_monitoring
 from tests.end_to_end.courses import Course, Shown
-from tests.end_to_end.processes import Function, start, wait_until_healthy
+from tests.end_to_end.processes import (
+    PROJECT,
+    Function,
+    emulator_settings,
+    policy_setting,
+    start,
+    wait_until_healthy,
+)
 from tests.end_to_end.providers import Providers, providers
 from tests.end_to_end.serving import Lost
 from tests.end_to_end.twilio_api import Text, error
 from tests.end_to_end.waiting import ticking, wait_until
 from tests.firestore_emulator import any_emulator, free_port
 
-PROJECT = "notifier-test"
 LATENCY = 0.25
 """Seconds a provider takes at most, before it has a message and again before it answers."""
 LIFE = 1.6
@@ -147,24 +152,17 @@ class World:
         self._running.kill()
 
     def _settings(self, taken: Providers) -> dict[str, str]:
-        policy = (ROOT / "policy.toml").read_text("utf-8")
         # One walk: then the same words to the same phone are the same delivery.
-        for shipped, ours in (
-            ("max_per_hour = 5 ", f"max_per_hour = {self.cap} "),
-            ('next_phone   = "15m"', 'next_phone   = "8s"'),
-            ("rounds       = 2", "rounds       = 1"),
-        ):
-            assert shipped in policy
-            policy = policy.replace(shipped, ours)
-        (self.folder / "policy.toml").write_text(policy, "utf-8")
+        changes = {
+            "max_per_hour = 5 ": f"max_per_hour = {self.cap} ",
+            'next_phone   = "15m"': 'next_phone   = "8s"',
+            "rounds       = 2": "rounds       = 1",
+        }
         return {
             **taken.settings,
-            "STATE": "firestore",
-            "FIRESTORE_EMULATOR_HOST": os.environ["FIRESTORE_EMULATOR_HOST"],
-            "GOOGLE_CLOUD_PROJECT": PROJECT,
-            "FIRESTORE_PREFIX": self.prefix,
+            **emulator_settings(os.environ["FIRESTORE_EMULATOR_HOST"], self.prefix),
+            **policy_setting(self.folder, changes),
             "LEASE_SECONDS": "10",
-            "POLICY_FILE": str(self.folder / "policy.toml"),
         }
 
     def _live(self, running: Function) -> bool:
