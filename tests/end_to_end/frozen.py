@@ -21,9 +21,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from notifier.core.incident import incident_key, ref_of
-from tests.builders import ROOT
 from tests.end_to_end.alerts import cloud_monitoring
-from tests.end_to_end.processes import Function, function
+from tests.end_to_end.processes import Function, emulator_settings, function, policy_setting
 from tests.end_to_end.providers import Providers, providers
 from tests.firestore_emulator import Emulator, own_emulator
 
@@ -109,17 +108,12 @@ def ref(incident_id: str) -> str:
 @contextmanager
 def pagers(emulator: Emulator, folder: Path, cap: int = 5) -> Iterator[Pagers]:
     """Three processes with a state of their own, up until the block ends."""
-    policy = (ROOT / "policy.toml").read_text("utf-8").replace("max_per_hour = 5 ", f"max_per_hour = {cap} ")
-    (folder / "policy.toml").write_text(policy, "utf-8")
     with ExitStack() as stack:
         taken = stack.enter_context(providers())
         settings = {
             **taken.settings,
-            "STATE": "firestore",
-            "FIRESTORE_EMULATOR_HOST": emulator.host,
-            "GOOGLE_CLOUD_PROJECT": "notifier-test",
-            "FIRESTORE_PREFIX": folder.name.replace("_", "-"),
-            "POLICY_FILE": str(folder / "policy.toml"),
+            **emulator_settings(emulator.host, folder.name.replace("_", "-")),
+            **policy_setting(folder, {"max_per_hour = 5 ": f"max_per_hour = {cap} "}),
         }
         functions = [stack.enter_context(function(settings, folder / f"log{n}")) for n in range(PROCESSES)]
         yield Pagers(emulator, functions, taken)
@@ -160,7 +154,7 @@ def main() -> None:
                     place = room / f"{latency}-{apart}-{first}".replace(".", "-")
                     place.mkdir()
                     with pagers(emulator, place, cap=30) as ours:
-                        ours.providers.latency = partial(float, latency)
+                        ours.providers.set_latency(partial(float, latency))
                         counts += moments(ours, min(20, asked.moments - first), apart)
                 how = f"{apart:.0f} s apart, Twilio needs {2 * latency:.1f} s"
                 sys.stdout.write(f"{how}: {dict(sorted(counts.items()))} (texts: alerts)\n")

@@ -26,14 +26,22 @@ import requests
 
 from notifier.core.incident import Delivery, DeliveryState, Incident, incident_key
 from notifier.stores.firestore import FirestoreStore
-from tests.builders import ROOT
 from tests.end_to_end.alerts import cloud_monitoring
-from tests.end_to_end.processes import Function, start, wait_until_healthy
-from tests.end_to_end.providers import Fault, Providers, Text, providers
+from tests.end_to_end.courses import Course, Shown
+from tests.end_to_end.processes import (
+    PROJECT,
+    Function,
+    emulator_settings,
+    policy_setting,
+    start,
+    wait_until_healthy,
+)
+from tests.end_to_end.providers import Providers, providers
+from tests.end_to_end.serving import Lost
+from tests.end_to_end.twilio_api import Text, error
 from tests.end_to_end.waiting import ticking, wait_until
 from tests.firestore_emulator import any_emulator, free_port
 
-PROJECT = "notifier-test"
 LATENCY = 0.25
 """Seconds a provider takes at most, before it has a message and again before it answers."""
 LIFE = 1.6
@@ -42,14 +50,14 @@ TRY_AGAIN = 0.3
 ANSWERED_WITHIN = 120
 OVER_WITHIN = 180
 """Seconds: a lease (10), two lists 30 s apart, the next phone, and patience with a busy machine."""
-FAULTS: list[set[Fault]] = [
-    set(),
-    set(),
-    {Fault.NO_ANSWER},
-    {Fault.RESET},
-    {Fault.BUSY},
-    {Fault.NO_ANSWER, Fault.LIST_REFUSED},
-    {Fault.LIST_WITHOUT_BODIES},
+FAULTS: list[tuple[Course, Shown]] = [
+    (Course(), Shown()),
+    (Course(), Shown()),
+    (Course(answered=Lost.NO_ANSWER), Shown()),
+    (Course(answered=Lost.RESET), Shown()),
+    (Course(refused=error(20429)), Shown()),
+    (Course(answered=Lost.NO_ANSWER), Shown(answer=error(70051))),
+    (Course(), Shown(bodies=False)),
 ]
 WORDS_FOR_SILENCE = ("not texted", "NOT texted", "nobody can tell whether this was texted")
 
@@ -105,7 +113,7 @@ class World:
         """Kill it so many times, let it come to rest, and count."""
         with ExitStack() as stack:
             taken = stack.enter_context(providers())
-            taken.latency = lambda: random.random() * LATENCY
+            taken.set_latency(lambda: random.random() * LATENCY)
             settings = self._settings(taken)
             running = self._start(settings)
             stack.callback(self._kill)
@@ -118,7 +126,7 @@ class World:
                 alive = self._live(running)
                 for _ in range(round(self.incidents * (number + 1) / kills) - len(sent)):
                     sent.append(senders.submit(self._send, running, f"0.kill{len(sent)}"))
-                taken.faults = self.random.choice(FAULTS)
+                taken.twilio.usual, taken.twilio.shown = self.random.choice(FAULTS)
                 if alive:
                     time.sleep(self.random.random() * LIFE)
                 doing = ", ".join(sorted(self._in_flight)) if alive else "starting"
@@ -127,7 +135,7 @@ class World:
                 self.figures.during[self._killed_during(taken, doing or "idle")] += 1
                 running = self._start(settings)
                 told(f"cap {self.cap}: {number + 1} of {kills} kills, {len(taken.texts)} texts")
-            taken.faults = set()
+            taken.twilio.usual, taken.twilio.shown = Course(), Shown()
             wait_until_healthy(running)
             for one in sent:
                 one.result(ANSWERED_WITHIN)
@@ -144,24 +152,17 @@ class World:
         self._running.kill()
 
     def _settings(self, taken: Providers) -> dict[str, str]:
-        policy = (ROOT / "policy.toml").read_text("utf-8")
         # One walk: then the same words to the same phone are the same delivery.
-        for shipped, ours in (
-            ("max_per_hour = 5 ", f"max_per_hour = {self.cap} "),
-            ('next_phone   = "15m"', 'next_phone   = "8s"'),
-            ("rounds       = 2", "rounds       = 1"),
-        ):
-            assert shipped in policy
-            policy = policy.replace(shipped, ours)
-        (self.folder / "policy.toml").write_text(policy, "utf-8")
+        changes = {
+            "max_per_hour = 5 ": f"max_per_hour = {self.cap} ",
+            'next_phone   = "15m"': 'next_phone   = "8s"',
+            "rounds       = 2": "rounds       = 1",
+        }
         return {
             **taken.settings,
-            "STATE": "firestore",
-            "FIRESTORE_EMULATOR_HOST": os.environ["FIRESTORE_EMULATOR_HOST"],
-            "GOOGLE_CLOUD_PROJECT": PROJECT,
-            "FIRESTORE_PREFIX": self.prefix,
+            **emulator_settings(os.environ["FIRESTORE_EMULATOR_HOST"], self.prefix),
+            **policy_setting(self.folder, changes),
             "LEASE_SECONDS": "10",
-            "POLICY_FILE": str(self.folder / "policy.toml"),
         }
 
     def _live(self, running: Function) -> bool:

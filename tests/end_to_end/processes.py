@@ -18,6 +18,7 @@ from tests.firestore_emulator import free_port as free_port  # noqa: PLC0414 - f
 
 TOKEN = "webhook-token-of-no-worth"
 START_SECONDS = 30
+PROJECT = "notifier-test"
 
 
 class Function:
@@ -43,6 +44,27 @@ class Function:
     @property
     def log(self) -> str:
         return self._log.read_text("utf-8")
+
+
+def policy_setting(folder: Path, changes: Mapping[str, str]) -> dict[str, str]:
+    """The setting for the shipped policy with `changes` to its words; the file is written into `folder`."""
+    policy = (ROOT / "policy.toml").read_text("utf-8")
+    for shipped, ours in changes.items():
+        assert shipped in policy
+        policy = policy.replace(shipped, ours)
+    file = folder / "policy.toml"
+    file.write_text(policy, "utf-8")
+    return {"POLICY_FILE": str(file)}
+
+
+def emulator_settings(host: str, prefix: str) -> dict[str, str]:
+    """Settings for a state in Firestore's emulator; `prefix` keeps it apart from others there."""
+    return {
+        "STATE": "firestore",
+        "FIRESTORE_EMULATOR_HOST": host,
+        "GOOGLE_CLOUD_PROJECT": PROJECT,
+        "FIRESTORE_PREFIX": prefix,
+    }
 
 
 def start(settings: Mapping[str, str], log: Path, port: int) -> Function:

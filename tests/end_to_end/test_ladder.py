@@ -13,11 +13,11 @@ from itertools import pairwise
 import pytest
 import requests
 
-from tests.builders import ROOT
 from tests.end_to_end.alerts import cloud_monitoring
 from tests.end_to_end.mailbox import Mailbox, mailbox
-from tests.end_to_end.processes import Function, function
-from tests.end_to_end.providers import Providers, Text, providers
+from tests.end_to_end.processes import Function, function, policy_setting
+from tests.end_to_end.providers import Providers, providers
+from tests.end_to_end.twilio_api import PHONES, Text
 from tests.end_to_end.waiting import Scheduler, ticking, wait_until
 from tests.firestore_emulator import free_port
 
@@ -30,7 +30,7 @@ IN_SECONDS = {
 TITLE = "Database CPU on db-1 (CPU utilization)"
 LATE = 2.5
 """Seconds a step may come late: a tick a second, on a busy machine."""
-ANA, BEN = "+15555550101", "+15555550102"
+ANA, BEN = PHONES
 
 
 class Told:
@@ -82,11 +82,6 @@ class Told:
 @pytest.fixture(scope="module")
 def everybody(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Function, Providers, Mailbox, Scheduler]]:
     folder = tmp_path_factory.mktemp("ladder")
-    policy = (ROOT / "policy.toml").read_text("utf-8")
-    for minutes, seconds in IN_SECONDS.items():
-        assert minutes in policy
-        policy = policy.replace(minutes, seconds)
-    (folder / "policy.toml").write_text(policy, "utf-8")
     with ExitStack() as stack:
         taken, mail = stack.enter_context(providers()), stack.enter_context(mailbox())
         port = free_port()
@@ -94,7 +89,7 @@ def everybody(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Functi
             **taken.settings,
             **mail.settings,
             "STATE": f"sqlite:{folder / 'state.sqlite'}",
-            "POLICY_FILE": str(folder / "policy.toml"),
+            **policy_setting(folder, IN_SECONDS),
             "PUBLIC_URL": f"http://127.0.0.1:{port}",
         }
         running = stack.enter_context(function(settings, folder / "log", port))

@@ -15,7 +15,7 @@ import requests
 
 from tests.end_to_end.alerts import cloud_monitoring
 from tests.end_to_end.mailbox import Mailbox, mailbox
-from tests.end_to_end.processes import TOKEN, Function, function
+from tests.end_to_end.processes import TOKEN, Function, emulator_settings, function
 from tests.end_to_end.providers import Providers, providers
 
 SEVERITIES = [
@@ -99,13 +99,7 @@ def test_four_processes_under_200_posts_send_exactly_the_cap(firestore_emulator:
     """50 at once on each of 4 processes, 200 different critical incidents: five texts, and every other one said."""
     with ExitStack() as stack:
         taken = stack.enter_context(providers())
-        settings = {
-            **taken.settings,
-            "STATE": "firestore",
-            "FIRESTORE_EMULATOR_HOST": firestore_emulator,
-            "GOOGLE_CLOUD_PROJECT": "notifier-test",
-            "FIRESTORE_PREFIX": uuid4().hex,
-        }
+        settings = {**taken.settings, **emulator_settings(firestore_emulator, uuid4().hex)}
         functions = [stack.enter_context(function(settings, tmp_path / f"log{n}")) for n in range(4)]
         for number, one in enumerate(functions * 5):
             # A Java program begins slowly: on a cold emulator the first wave would time out, and prove nothing.

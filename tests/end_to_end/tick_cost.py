@@ -26,10 +26,9 @@ from google.cloud.firestore_v1.types import RunQueryResponse
 from notifier.core.incident import Incident, incident_key
 from notifier.stores.documents import INCIDENTS, to_fields
 from tests.builders import known, opened
-from tests.end_to_end.processes import Function, function
+from tests.end_to_end.processes import PROJECT, Function, emulator_settings, function
 from tests.firestore_emulator import any_emulator
 
-PROJECT = "notifier-test"
 BATCH = 500
 METHODS = ("BatchGetDocuments", "Commit", "RunQuery")
 
@@ -132,13 +131,7 @@ def pager(host: str, folder: Path) -> Iterator[Pager]:
     prefix = uuid4().hex
     with ExitStack() as stack:
         between = stack.enter_context(Between(host))
-        settings = {
-            "SIMULATE": "1",
-            "STATE": "firestore",
-            "FIRESTORE_EMULATOR_HOST": between.host,
-            "GOOGLE_CLOUD_PROJECT": PROJECT,
-            "FIRESTORE_PREFIX": prefix,
-        }
+        settings = {"SIMULATE": "1", **emulator_settings(between.host, prefix)}
         running = stack.enter_context(function(settings, folder / "log"))
         client = Client(project=PROJECT)
         stack.callback(client._firestore_api.transport.close)
