@@ -22,6 +22,8 @@ SECRETS = (
     "TWILIO_AUTH_TOKEN",
     "TWILIO_AUTH_TOKEN_NEXT",
     "TWILIO_API_SECRET",
+    "VONAGE_API_SECRET",
+    "MESSAGEBIRD_ACCESS_KEY",
     "SLACK_WEBHOOK_URL",
     "DISCORD_WEBHOOK_URL",
     "SMTP_PASSWORD",
@@ -54,11 +56,14 @@ PLAIN = (
     "LEASE_SECONDS",
     "LOG_FORMAT",
     "SMS_FALLBACK",
+    "SMS_FALLBACK_FROM",
+    "SMS_FALLBACK_URL",
+    "VONAGE_API_KEY",
     "SMS_PRICE",
 )
 NAMES = SECRETS + PLAIN
 
-WITHOUT_USE_YET = ("ADMIN_TOKEN", "TWILIO_AUTH_TOKEN_NEXT", "SMS_FALLBACK", "SMS_PRICE", "HEARTBEAT_URL")
+WITHOUT_USE_YET = ("ADMIN_TOKEN", "HEARTBEAT_URL")
 """Accepted, so that a settings file is written once; their features are still to come, and the start-up log says so."""
 
 WEBHOOK_TOKEN_CHARACTERS = 16
@@ -69,6 +74,18 @@ LEASE_SECONDS_LEAST = 10
 Security = Literal["starttls", "tls", "none"]
 LogFormat = Literal["auto", "json", "text"]
 PORTS: dict[Security, int] = {"starttls": 587, "tls": 465, "none": 25}
+Provider = Literal["vonage", "messagebird"]
+PROVIDERS: dict[Provider, str] = {"vonage": "https://rest.nexmo.com", "messagebird": "https://rest.messagebird.com"}
+"""Who can stand in for Twilio, and where their API is."""
+CREDENTIALS: dict[Provider, tuple[str, ...]] = {
+    "vonage": ("VONAGE_API_KEY", "VONAGE_API_SECRET"),
+    "messagebird": ("MESSAGEBIRD_ACCESS_KEY",),
+}
+BASES = {"TWILIO_API_URL": "https://api.twilio.com", "SMS_FALLBACK_URL": PROVIDERS["vonage"]}
+"""Addresses to which a channel adds the path, each as one may look."""
+SMS_PRICE = 0.0083
+"""USD: https://www.twilio.com/en-us/sms/pricing/us."""
+SMS_PRICE_MOST = 10
 
 _Word = TypeVar("_Word", bound=str)
 
@@ -104,6 +121,20 @@ class TwilioAccount(msgspec.Struct, frozen=True, kw_only=True):
     api_url: str
 
 
+class SmsFallback(msgspec.Struct, frozen=True, kw_only=True):
+    """How to reach the provider that stands in for Twilio."""
+
+    provider: Provider
+    api_key: str
+    """Vonage's, with the secret. What only the other provider needs may be empty."""
+    api_secret: str
+    access_key: str
+    """MessageBird's."""
+    sender: str
+    """An E.164 number, or a name of up to 11 letters and digits."""
+    api_url: str
+
+
 class MailServer(msgspec.Struct, frozen=True, kw_only=True):
     """How to reach the mail server."""
 
@@ -120,6 +151,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Everything the environment decides. A channel that is None or empty is not configured."""
 
     twilio: TwilioAccount | None
+    twilio_auth_tokens: tuple[str, ...]
+    """What Twilio may sign its callbacks with: two while the token is changed; none if only an API key is known."""
+    fallback: SmsFallback | None
+    """Never without `twilio`, unless simulated."""
+    sms_price: float
+    """USD a segment."""
     oncall_phones: tuple[str, ...]
     """E.164, in the order they are paged."""
     slack_webhook_url: str
@@ -230,7 +267,10 @@ class _Reader:
         public_url = self._url("PUBLIC_URL")
         settings = Settings(
             oncall_phones=(phones := self._phones("ONCALL_PHONE")),
-            twilio=self._twilio(phones, simulate=simulate),
+            twilio=(twilio := self._twilio(phones, simulate=simulate)),
+            twilio_auth_tokens=self._auth_tokens(),
+            fallback=self._fallback(phones, twilio, simulate=simulate),
+            sms_price=self._price("SMS_PRICE"),
             slack_webhook_url=self._url("SLACK_WEBHOOK_URL"),
             discord_webhook_url=self._url("DISCORD_WEBHOOK_URL"),
             mail=self._mail(simulate=simulate),
@@ -251,10 +291,8 @@ class _Reader:
         )
         if simulate and self._on_cloud_run:
             self._warnings.append("SIMULATE is set: nothing is sent, and nobody will be paged")
-        self._secret("TWILIO_AUTH_TOKEN_NEXT", " ")
         self._token("ADMIN_TOKEN")
         self._url("HEARTBEAT_URL")
-        self._price("SMS_PRICE")
         self._warnings += [f"{name} is set, but nothing uses it yet" for name in WITHOUT_USE_YET if self._text(name)]
         if self._problems:
             raise SettingsError(self._problems)
@@ -312,10 +350,14 @@ class _Reader:
             return default
         return int(text)
 
-    def _price(self, name: str) -> None:
+    def _price(self, name: str) -> float:
         text = self._text(name)
-        if text and not re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,6})?", text):
-            self._problem(name, "must be the price of a segment in USD, as 0.0083")
+        if not text:
+            return SMS_PRICE
+        if not (re.fullmatch(r"[0-9]{1,2}(\.[0-9]{1,6})?", text) and float(text) <= SMS_PRICE_MOST):
+            self._problem(name, f"must be the price of a segment in USD, from 0 to {SMS_PRICE_MOST}, as {SMS_PRICE}")
+            return SMS_PRICE
+        return float(text)
 
     def _token(self, name: str) -> str:
         text = self._text(name)
@@ -355,8 +397,8 @@ class _Reader:
             self._problem(name, "must begin with https:// (http:// only to 127.0.0.1)")
         elif parts.username or parts.password or parts.fragment:
             self._problem(name, "must have no user name and no # part")
-        elif name == "TWILIO_API_URL" and (parts.path not in ("", "/") or parts.query):
-            self._problem(name, "must be the base without a path, as https://api.twilio.com")
+        elif name in BASES and (parts.path not in ("", "/") or parts.query):
+            self._problem(name, f"must be the base without a path, as {BASES[name]}")
         elif name == "PUBLIC_URL" and parts.query:
             self._problem(name, "must have no ? part: it is the address the function is reached under")
         return text
@@ -377,7 +419,7 @@ class _Reader:
         account_sid, sender = self._text("TWILIO_ACCOUNT_SID"), self._text("TWILIO_FROM")
         key = self._text("TWILIO_API_KEY")
         secret, token = self._secret("TWILIO_API_SECRET", " "), self._secret("TWILIO_AUTH_TOKEN", " ")
-        api_url = self._url("TWILIO_API_URL").rstrip("/") or "https://api.twilio.com"
+        api_url = self._url("TWILIO_API_URL").rstrip("/") or BASES["TWILIO_API_URL"]
         if account_sid and not re.fullmatch("AC[0-9a-fA-F]{32}", account_sid):
             self._problem(
                 "TWILIO_ACCOUNT_SID", "must be AC in capitals and 32 hexadecimal digits, from Twilio's console"
@@ -414,6 +456,76 @@ class _Reader:
                 api_url=api_url,
             )
         )
+
+    def _auth_tokens(self) -> tuple[str, ...]:
+        # The first is checked with the account; one that is named twice is one.
+        tokens = (self._text("TWILIO_AUTH_TOKEN"), self._secret("TWILIO_AUTH_TOKEN_NEXT", " "))
+        return tuple(dict.fromkeys(filter(None, tokens)))
+
+    def _fallback(self, phones: tuple[str, ...], twilio: TwilioAccount | None, *, simulate: bool) -> SmsFallback | None:
+        provider = self._provider("SMS_FALLBACK")
+        values = {
+            "VONAGE_API_KEY": self._vonage_key("VONAGE_API_KEY"),
+            "VONAGE_API_SECRET": self._secret("VONAGE_API_SECRET", " "),
+            "MESSAGEBIRD_ACCESS_KEY": self._messagebird_key("MESSAGEBIRD_ACCESS_KEY"),
+            "SMS_FALLBACK_FROM": self._fallback_sender("SMS_FALLBACK_FROM", phones),
+            "SMS_FALLBACK_URL": self._url("SMS_FALLBACK_URL").rstrip("/"),
+        }
+        idle = [name for name, value in values.items() if value]
+        if idle and not self._text("SMS_FALLBACK"):
+            words = f"{', '.join(idle)} would do nothing; set it to one of {', '.join(PROVIDERS)}"
+            self._missing(["SMS_FALLBACK"], words)
+        if provider is None:
+            return None
+        if twilio is None and not simulate:
+            words = "stands in for Twilio, for what Twilio certainly did not send; set up Twilio first"
+            self._problem("SMS_FALLBACK", words)
+        needed = (*CREDENTIALS[provider], "SMS_FALLBACK_FROM")
+        missing = [name for name in needed if not values[name]]
+        if missing and not simulate:
+            self._missing(missing, f"SMS_FALLBACK={provider} needs {', '.join(needed)} together")
+        return (
+            None
+            if missing
+            else SmsFallback(
+                provider=provider,
+                api_key=values["VONAGE_API_KEY"],
+                api_secret=values["VONAGE_API_SECRET"],
+                access_key=values["MESSAGEBIRD_ACCESS_KEY"],
+                sender=values["SMS_FALLBACK_FROM"],
+                api_url=values["SMS_FALLBACK_URL"] or PROVIDERS[provider],
+            )
+        )
+
+    def _provider(self, name: str) -> Provider | None:
+        text = self._text(name).lower()
+        provider = next((known for known in PROVIDERS if known == text), None)
+        if text and not provider:
+            self._problem(name, f"must be one of {', '.join(PROVIDERS)}, or left out")
+        return provider
+
+    def _vonage_key(self, name: str) -> str:
+        text = self._text(name)
+        if text and not re.fullmatch("[0-9A-Za-z]{8}", text):
+            self._problem(name, "must be 8 letters and digits, from Vonage's dashboard")
+        return text
+
+    def _messagebird_key(self, name: str) -> str:
+        text = self._secret(name, " ")
+        if text.startswith("test_"):
+            # https://support.messagebird.com/hc/en-us/articles/360000670709
+            self._problem(name, "is a test key, for which MessageBird sends nothing; make a live key")
+        return text
+
+    def _fallback_sender(self, name: str, phones: tuple[str, ...]) -> str:
+        sender = self._text(name)
+        is_name = re.fullmatch("(?=[0-9]*[A-Za-z])[0-9A-Za-z]{1,11}", sender)
+        if sender and not (is_name or _is_e164(sender)):
+            words = "is neither a name (at most 11 letters and digits, no spaces) nor a phone number"
+            self._problem(name, f"{words}; {PHONE_HINT}")
+        if sender and sender in phones:
+            self._problem(name, "stands in ONCALL_PHONE too: no text goes from a number to itself")
+        return sender
 
     def _mail(self, *, simulate: bool) -> MailServer | None:
         host, user, password = self._host("SMTP_HOST"), self._secret("SMTP_USER"), self._secret("SMTP_PASSWORD")

@@ -13,10 +13,11 @@ MAY_IMPORT = {
     "notifier/core": {"notifier.core"},
     "notifier/sources": {"notifier.core", "notifier.sources"},
     "notifier/stores": {"notifier.core", "notifier.ports", "notifier.stores"},
-    # A channel may use the shared wire and its own table of errors; never another channel.
+    # A channel may use the shared wire, what texts share, and its own table of errors; never another channel.
     "notifier/channels": {
         "notifier.core",
         "notifier.ports",
+        "notifier.channels.sms",
         "notifier.channels.wire",
         "notifier.channels.twilio_errors",
     },

@@ -13,11 +13,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from notifier import settings
+from notifier.channels import messagebird, vonage
 from notifier.channels.email import Email
 from notifier.settings import (
     NAMES,
     SECRETS,
     SettingsError,
+    SmsFallback,
     read_env_file,
     read_settings,
     settings_from_environment,
@@ -33,6 +35,9 @@ TWILIO = {
     "TWILIO_FROM": TEST_PHONE,
     "ONCALL_PHONE": PHONE,
 }
+FALLBACK = {"SMS_FALLBACK": "vonage", "SMS_FALLBACK_FROM": "Pager"}
+VONAGE = FALLBACK | {"VONAGE_API_KEY": "abcd1234", "VONAGE_API_SECRET": "made-up-secret16"}
+MESSAGEBIRD = FALLBACK | {"SMS_FALLBACK": "messagebird", "MESSAGEBIRD_ACCESS_KEY": "made-up-live-key"}
 MAIL = {"SMTP_HOST": "smtp.example.com", "EMAIL_FROM": "pager@example.com", "EMAIL_TO": "oncall@example.com"}
 OIDC = {"OIDC_EMAILS": "caller@example.com", "PUBLIC_URL": "https://pager.example.com"}
 CLOUD_RUN = {"K_SERVICE": "notifier", "WEBHOOK_TOKEN": TOKEN}
@@ -79,6 +84,20 @@ REFUSED: list[tuple[dict[str, str], str, str]] = [
     (TWILIO | {"TWILIO_API_URL": "https://api.twilio.com/2010-04-01"}, "TWILIO_API_URL must", "base without a path"),
     (TWILIO | {"TWILIO_API_URL": "https://api.twilio.com?a=b"}, "TWILIO_API_URL must", "base without a path"),
     (TWILIO | {"TWILIO_API_URL": "http://twilio.example.com"}, "TWILIO_API_URL must", "https://"),
+    (TWILIO | VONAGE | {"SMS_FALLBACK": "nexmo"}, "SMS_FALLBACK must", "vonage, messagebird"),
+    (TWILIO | VONAGE | {"SMS_FALLBACK_FROM": "The pager"}, "SMS_FALLBACK_FROM is neither", "no spaces"),
+    (TWILIO | VONAGE | {"SMS_FALLBACK_FROM": "PagerOfShop1"}, "SMS_FALLBACK_FROM is neither", "at most 11 letters"),
+    (TWILIO | VONAGE | {"SMS_FALLBACK_FROM": "5005550006"}, "SMS_FALLBACK_FROM is neither", "+60123456789"),
+    (TWILIO | VONAGE | {"SMS_FALLBACK_FROM": PHONE}, "SMS_FALLBACK_FROM stands in ONCALL_PHONE", "number to itself"),
+    (TWILIO | VONAGE | {"SMS_FALLBACK_URL": "https://rest.nexmo.com/sms"}, "SMS_FALLBACK_URL must", "without a path"),
+    (TWILIO | VONAGE | {"SMS_FALLBACK_URL": "https://rest.nexmo.com?a=b"}, "SMS_FALLBACK_URL must", "rest.nexmo.com"),
+    (TWILIO | VONAGE | {"SMS_FALLBACK_URL": "http://rest.nexmo.com"}, "SMS_FALLBACK_URL must", "https://"),
+    (TWILIO | VONAGE | {"VONAGE_API_KEY": "abcd 1234"}, "VONAGE_API_KEY must", "8 letters and digits"),
+    (TWILIO | VONAGE | {"VONAGE_API_SECRET": "made up"}, "VONAGE_API_SECRET must", "without spaces"),
+    (TWILIO | MESSAGEBIRD | {"MESSAGEBIRD_ACCESS_KEY": "made up"}, "MESSAGEBIRD_ACCESS_KEY must", "without spaces"),
+    (TWILIO | MESSAGEBIRD | {"MESSAGEBIRD_ACCESS_KEY": "test_made-up"}, "MESSAGEBIRD_ACCESS_KEY is", "a live key"),
+    (VONAGE, "SMS_FALLBACK stands in for Twilio", "set up Twilio first"),
+    (MESSAGEBIRD, "SMS_FALLBACK stands in for Twilio", "set up Twilio first"),
     ({"SLACK_WEBHOOK_URL": "hooks.slack.com/services/x"}, "SLACK_WEBHOOK_URL must", "https://example.com/path"),
     ({"SLACK_WEBHOOK_URL": "http://hooks.slack.com/services/x"}, "SLACK_WEBHOOK_URL must", "begin with https://"),
     ({"SLACK_WEBHOOK_URL": "ftp://127.0.0.1/x"}, "SLACK_WEBHOOK_URL must", "begin with https://"),
@@ -129,6 +148,9 @@ REFUSED: list[tuple[dict[str, str], str, str]] = [
     ({"LEASE_SECONDS": "30.5"}, "LEASE_SECONDS must", "whole number"),
     ({"LOG_FORMAT": "xml"}, "LOG_FORMAT must", "auto, json, text"),
     ({"SMS_PRICE": "0,0083"}, "SMS_PRICE must", "0.0083"),
+    ({"SMS_PRICE": "-1"}, "SMS_PRICE must", "from 0 to 10"),
+    ({"SMS_PRICE": "10.01"}, "SMS_PRICE must", "from 0 to 10"),
+    ({"SMS_PRICE": "nan"}, "SMS_PRICE must", "from 0 to 10"),
     (CLOUD_RUN | {"WEBHOOK_TOKEN": ""}, "WEBHOOK_TOKEN is missing", "set it before deploying"),
     (CLOUD_RUN | {"STATE": "sqlite:state.sqlite"}, "STATE must be firestore on Cloud Run", "cold start"),
 ]
@@ -244,6 +266,16 @@ ACCEPTED = [
     ("LOG_FORMAT=JSON", {"LOG_FORMAT": "JSON"}, "log_format", "json"),
     ("a longer lease", {"LEASE_SECONDS": "60"}, "lease_seconds", 60),
     ("an empty K_SERVICE", {"K_SERVICE": ""}, "sqlite_path", "notifier.sqlite"),
+    ("Twilio's price in the US", {}, "sms_price", 0.0083),
+    ("another price", {"SMS_PRICE": "0.075"}, "sms_price", 0.075),
+    ("no price", {"SMS_PRICE": "0"}, "sms_price", 0),
+    ("the highest price", {"SMS_PRICE": "10"}, "sms_price", 10),
+    ("no token", {}, "twilio_auth_tokens", ()),
+    ("a token", TWILIO, "twilio_auth_tokens", (HEX,)),
+    ("two tokens", TWILIO | {"TWILIO_AUTH_TOKEN_NEXT": HEX[::-1]}, "twilio_auth_tokens", (HEX, HEX[::-1])),
+    ("a token twice", TWILIO | {"TWILIO_AUTH_TOKEN_NEXT": HEX}, "twilio_auth_tokens", (HEX,)),
+    ("only the next token", {"TWILIO_AUTH_TOKEN_NEXT": HEX}, "twilio_auth_tokens", (HEX,)),
+    ("no second provider", TWILIO, "fallback", None),
 ]  # fmt: skip
 
 
@@ -252,6 +284,82 @@ ACCEPTED = [
 )
 def test_it_is_accepted(values: dict[str, str], field: str, expected: object) -> None:
     assert getattr(read_settings(values), field) == expected
+
+
+def fallback(values: Mapping[str, str]) -> SmsFallback:
+    read = read_settings({**TWILIO, **values}).fallback
+    assert read is not None
+    return read
+
+
+def test_vonage_stands_in_with_its_key_and_secret() -> None:
+    assert fallback(VONAGE) == SmsFallback(
+        provider="vonage",
+        api_key="abcd1234",
+        api_secret="made-up-secret16",
+        access_key="",
+        sender="Pager",
+        api_url=vonage.API_URL,
+    )
+
+
+def test_messagebird_stands_in_with_its_key() -> None:
+    assert fallback(MESSAGEBIRD) == SmsFallback(
+        provider="messagebird",
+        api_key="",
+        api_secret="",
+        access_key="made-up-live-key",
+        sender="Pager",
+        api_url=messagebird.API_URL,
+    )
+
+
+def test_the_second_provider_may_be_changed_by_one_word() -> None:
+    assert fallback(MESSAGEBIRD | VONAGE).provider == "vonage"
+    assert fallback(VONAGE | MESSAGEBIRD).provider == "messagebird"
+
+
+@pytest.mark.parametrize("sender", [TEST_PHONE, "Pager", "24x", "x" * 11])
+def test_the_second_provider_sends_from_a_number_or_a_name(sender: str) -> None:
+    assert fallback(VONAGE | {"SMS_FALLBACK_FROM": sender}).sender == sender
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9", "http://127.0.0.1:9/"])
+def test_a_fake_of_the_second_provider_may_be_on_this_machine(url: str) -> None:
+    assert fallback(VONAGE | {"SMS_FALLBACK_URL": url}).api_url == "http://127.0.0.1:9"
+
+
+@pytest.mark.parametrize(
+    ("values", "missing"),
+    [(values, name) for values in (VONAGE, MESSAGEBIRD) for name in values if name != "SMS_FALLBACK"],
+)
+def test_half_of_the_second_provider_is_refused_and_the_missing_half_named(
+    values: dict[str, str], missing: str
+) -> None:
+    (problem,) = problems(TWILIO | values | {missing: ""})
+    assert problem.startswith(f"{missing} is missing: SMS_FALLBACK={values['SMS_FALLBACK']} needs ")
+    assert problem.endswith("SMS_FALLBACK_FROM together")
+
+
+def test_all_that_a_second_provider_lacks_is_told_at_once() -> None:
+    no_twilio, no_credentials = problems({"SMS_FALLBACK": "vonage"})
+    assert no_twilio.startswith("SMS_FALLBACK stands in for Twilio")
+    assert no_credentials.startswith("VONAGE_API_KEY and VONAGE_API_SECRET and SMS_FALLBACK_FROM are missing: ")
+
+
+@pytest.mark.parametrize("only", [name for name in VONAGE | MESSAGEBIRD if name != "SMS_FALLBACK"])
+def test_what_would_do_nothing_without_a_second_provider_is_refused(only: str) -> None:
+    (problem,) = problems(TWILIO | {only: (VONAGE | MESSAGEBIRD)[only]})
+    assert problem == f"SMS_FALLBACK is missing: {only} would do nothing; set it to one of vonage, messagebird"
+
+
+@pytest.mark.parametrize("name", VONAGE)
+def test_a_simulated_second_provider_may_be_half_configured(name: str) -> None:
+    assert read_settings({"SIMULATE": "1", "SMS_FALLBACK": "vonage", name: VONAGE[name]}).fallback is None
+
+
+def test_a_simulated_second_provider_needs_no_twilio() -> None:
+    assert read_settings(VONAGE | {"SIMULATE": "1"}).fallback is not None
 
 
 @pytest.mark.parametrize("sender", [f"MG{HEX}", TEST_PHONE])
@@ -325,7 +433,10 @@ def test_no_text_raises_anything_but_a_settings_error(values: dict[str, str]) ->
 
 
 likely = st.sampled_from(
-    [*TWILIO.values(), *MAIL.values(), *OIDC.values(), TOKEN, "1", "tls", "sqlite:x", f"SK{HEX}", "none", "json", "0.1"]
+    [
+        *(value for some in (TWILIO, MAIL, OIDC, VONAGE, MESSAGEBIRD) for value in some.values()),
+        *(TOKEN, "1", "tls", "sqlite:x", f"SK{HEX}", "none", "json", "0.1"),
+    ]
 )
 
 
@@ -337,8 +448,8 @@ def test_no_mixture_of_good_values_raises_anything_but_a_settings_error(values: 
 
 @pytest.mark.parametrize("name", settings.WITHOUT_USE_YET)
 def test_a_setting_without_use_yet_is_accepted_with_a_warning(name: str) -> None:
-    values = {"ADMIN_TOKEN": TOKEN, "HEARTBEAT_URL": "https://example.com/beat", "SMS_PRICE": "0.0083"}
-    read = read_settings({name: values.get(name, "anything"), "WEBHOOK_TOKEN": TOKEN})
+    values = {"ADMIN_TOKEN": TOKEN, "HEARTBEAT_URL": "https://example.com/beat"}
+    read = read_settings({name: values[name], "WEBHOOK_TOKEN": TOKEN})
     assert read.warnings == (f"{name} is set, but nothing uses it yet",)
 
 
@@ -487,12 +598,14 @@ def test_the_sample_filled_in_passes(tmp_path: Path) -> None:
         "TWILIO_AUTH_TOKEN_NEXT": HEX,
         "TWILIO_API_KEY": f"SK{HEX}",
         "TWILIO_API_SECRET": HEX,
+        **VONAGE,
+        "MESSAGEBIRD_ACCESS_KEY": "made-up-live-key",
         "SLACK_WEBHOOK_URL": "https://hooks.slack.com/services/made-up",
         "DISCORD_WEBHOOK_URL": "https://discord.com/api/webhooks/1/made-up",
         "SMTP_PASSWORD": "made-up-password",
     }
     read = read_settings(read_env_file(file) | filled_in | {"K_SERVICE": "notifier"})
-    assert (read.twilio is None, read.mail is None) == (False, False)
+    assert (read.twilio is None, read.fallback is None, read.mail is None) == (False, False, False)
     assert read.slack_webhook_url
 
 

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from notifier.channels.discord import Discord
+from notifier.channels.messagebird import MessageBird
 from notifier.channels.slack import Slack
 from notifier.channels.twilio import Twilio
+from notifier.channels.vonage import Vonage
 from notifier.channels.wire import Wire
 from tests.channels.support import PHONE, TOKEN, Server, answer, make_message, reset, soon
 
@@ -45,6 +47,9 @@ BEHAVIOURS: dict[str, Behaviour] = {
         for kind, body in {
             "text": SAID,
             "json": json.dumps({"message": SAID, "code": 99999, "sid": "SM1", "status": "failed"}),
+            "a part that failed": json.dumps({"messages": [{"status": "99", "error-text": SAID, "message-id": SAID}]}),
+            "errors": json.dumps({"errors": [{"code": 77, "description": SAID, "parameter": SAID}], "id": SAID}),
+            "a parameter": json.dumps({"errors": [{"code": 10, "description": SAID, "parameter": SAID}]}),
         }.items()
     },
 }
@@ -56,6 +61,8 @@ def channels(base: str) -> list[Channel]:
         Slack(wire, f"{base}/services/T0/B0/{TOKEN}"),
         Discord(wire, f"{base}/api/webhooks/1/{TOKEN}"),
         Twilio(wire, account_sid=ACCOUNT, auth_token=TOKEN, sender=SENDER, phones=(PHONE,), api_url=base),
+        Vonage(wire, api_key=ACCOUNT, api_secret=TOKEN, sender=SENDER, phones=(PHONE,), api_url=base),
+        MessageBird(wire, access_key=TOKEN, sender=SENDER, phones=(PHONE,), api_url=base),
     ]
 
 
@@ -63,6 +70,7 @@ def assert_keeps_secrets(channel: Channel, seconds: float = 10) -> None:
     outcome = channel.send(make_message(), soon(seconds))
     for secret in (TOKEN, PHONE, PHONE[1:], SENDER, ACCOUNT, "/services", "/webhooks", "2010-04-01"):
         assert secret not in outcome.detail
+        assert secret not in outcome.provider_id
 
 
 @pytest.mark.parametrize("behaviour", BEHAVIOURS.values(), ids=BEHAVIOURS.keys())
