@@ -333,6 +333,7 @@ class Checks:
             or (incident.state is not IncidentState.OPEN and states <= {*_NOT_SENT, DeliveryState.UNKNOWN})
             or self._has_said(incident, f"{'phone' if channel == 'sms' else channel} cannot be told")
             or (channel == "sms" and self._has_said(incident, "NOT texted to phone"))
+            or DeliveryState.DIGESTED in states
             or (channel == "sms" and self._has_said(incident, "nobody can tell"))
             or self._has_said(incident, f"{channel} not told: given up")
         )
