@@ -16,7 +16,7 @@ import msgspec
 from notifier.core.advance import advance
 from notifier.core.alert import Alert, Severity
 from notifier.core.beginning import key_of
-from notifier.core.digest import digest_alert
+from notifier.core.digest import digest_alert, held_back
 from notifier.core.events import (
     Acknowledged,
     Alerted,
@@ -349,6 +349,9 @@ class Relay:
             claim = self._claim(claim_id, now, deadlines)
             # What was seen and sent without the store is entered as soon as it is back.
             known = State(key, seen.incident, self._degraded.entered_into(seen.ledger, now))
+            if isinstance(event, Collected):
+                found = self._store.read([member.key for member in event.members], by)
+                event = held_back([one.incident for one in found if one.incident], known.ledger)
             decision = advance(known, event, self._policy, now, claim)
             if findings := self._look_first(event, decision, by):
                 event = msgspec.structs.replace(event, findings=findings)
