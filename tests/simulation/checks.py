@@ -231,6 +231,7 @@ class Checks:
         for one in texts:
             before = [other for other in everything if other.at < one.at and one.at - other.at < HOUR]
             listed = [other for other in before if other.listed_at < one.at - LOOKED and not other.listed_empty]
+            listed = [other for other in listed if not other.message.via]
             if any(self._is_again(one, other) for other in before if not other.stored):
                 self.wrong(f"doubled without the store: {one.message.ref} by {one.instance}")
             if one.looked and len(listed) >= self._world.day.max_per_hour:
