@@ -92,7 +92,17 @@ class FakeTwilio:
         return self._of("outbound-reply")
 
     def texts_of(self, ref: str) -> list[Text]:
-        return [text for text in self.texts if text.body.endswith(f"#{ref}")]
+        """Those about one incident: what stands behind its ref says how to answer."""
+        return [text for text in self.texts if re.search(f"#{ref}(?![0-9A-Z])", text.body)]
+
+    def forget(self) -> None:
+        """As if nothing had ever been texted, opted out or planned."""
+        self.rest()
+        with self._lock:
+            self._messages.clear()
+            self._plans.clear()
+            self.opted_out.clear()
+            self.webhooks.posted.clear()
 
     def plan(self, course: Course, texts: int = 1, *, to: str = "") -> None:
         """So it goes with the next texts; `to`: with the next to this phone. What was planned earlier comes first."""
