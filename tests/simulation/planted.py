@@ -120,8 +120,8 @@ BUGS: dict[str, Bug] = {
     "a capped page is forgotten": Bug("notifier.tick", "            self._do_waiting(done, until)\n", ""),
     "a digest is made of what the search found": Bug(
         "notifier.relay",
-        "                event = held_back([one.incident for one in found if one.incident], known.ledger)\n",
-        "",
+        "                event = self._still_held_back(event, known.ledger, by)\n",
+        "                pass\n",
     ),
     "a digest's members stand nowhere": Bug(
         "notifier.core.digest",
@@ -129,9 +129,7 @@ BUGS: dict[str, Bug] = {
         "    gathered = state.ledger\n",
     ),
     "a digest is not told to its members": Bug(
-        "notifier.relay",
-        "            self._take(member.key, event, deadlines)\n        return msgspec",
-        "            pass\n        return msgspec",
+        "notifier.digests", "            self._relay.take_event(member.key, event, deadlines)\n", "            pass\n"
     ),
     "reports in any order": Bug(
         "notifier.core.reporting",
