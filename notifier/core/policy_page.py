@@ -63,11 +63,11 @@ climbed there by
 ## Consent
 
 Only the numbers in `ONCALL_PHONE` are ever texted: the phones of people on call. Before a number goes in, its owner
-agrees to be texted about incidents at any hour, and you write down when and how; nobody else's consent counts. Each page
-is about an incident that is open, and nothing is ever advertised. Whoever answers STOP (or STOPALL, UNSUBSCRIBE, CANCEL,
-END, QUIT, OPTOUT, REVOKE) is texted no more, from that moment and whatever is open: the free channels say so, and the
-next phone is paged. START (or YES, UNSTOP) takes it back. No number from an alert is ever used, and no number is written
-to the log or the store in full.
+agrees to be texted about incidents at any hour, and you write down when and how; nobody else's consent counts. Each
+page is about an incident that is open, and nothing is ever advertised. Whoever answers STOP (or STOPALL, UNSUBSCRIBE,
+CANCEL, END, QUIT, OPTOUT, REVOKE) is texted no more, from that moment and whatever is open: the free channels say so,
+and the next phone is paged. START (or YES, UNSTOP) takes it back. No number from an alert is ever used, and no number
+is written to the log or the store in full.
 
 ## Credentials
 
