@@ -20,7 +20,7 @@ from notifier.core.ledger import Ledger
 from notifier.core.owing import owe
 from notifier.core.policy import Policy
 
-SOURCE = "notifier"
+SOURCE = "notifier digests"
 LEAST = 2
 MOST = 100
 """Members of one digest: each is a commit of its own, and the text names a few anyway."""
