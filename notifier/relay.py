@@ -7,9 +7,11 @@ and nothing runs after the answer was given.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
+from functools import partial
+from typing import TypeVar
 
 import msgspec
 
@@ -54,6 +56,8 @@ from notifier.ports import (
     StoreRefused,
 )
 from notifier.sending import LOOK_UP_SECONDS, Deadlines, Sender
+
+T = TypeVar("T")
 
 ALERTS_AT_ONCE = 32
 """Of one body. Each holds a thread and up to five sends; one channel that hangs holds it for the whole request."""
@@ -205,11 +209,34 @@ class Relay:
     def acknowledge(self, known: Incident, generation: int, by: str, deadlines: Deadlines) -> Taken:
         """Take somebody's answer to generation `generation` of an incident, and to all that it tells of.
 
-        Raises StoreError when nobody can tell whether it is durable.
+        Raises StoreError when nobody can tell whether all of it is durable.
         """
-        for member in known.members if known.generation == generation else ():
-            self.take_event(member.key, Acknowledged(by=by, generation=member.generation), deadlines)
-        return self.take_event(known.key, Acknowledged(by=by, generation=generation), deadlines)
+        if generation != known.generation:
+            return self.take_event(known.key, Acknowledged(by=by, generation=generation), deadlines)
+        taken = self.acknowledge_all([known], by, deadlines)
+        for one in taken.values():
+            if one.error:
+                raise one.error
+        return taken[known.key]
+
+    def acknowledge_all(self, known: Sequence[Incident], by: str, deadlines: Deadlines) -> dict[str, Taken]:
+        """Take somebody's answer to several incidents and to all that these tell of; what became of each, by its key.
+
+        All of it is durable before anybody is told: with a chat that takes a third of a second for each post, the time
+        to store would be over after a dozen. Who cannot be told in time is told by the tick.
+        """
+        digests = [one for one in known if one.members]
+        generations = {member.key: member.generation for digest in digests for member in digest.members}
+        generations |= {one.key: one.generation for one in known if not one.members}
+        claimed = self._acknowledge_some_at_a_time(generations, by, deadlines)
+        # A digest pages for its members, so it ends only when each of them is answered.
+        whole = [one for one in digests if all(isinstance(claimed[member.key], _Claimed) for member in one.members)]
+        claimed |= self._acknowledge_some_at_a_time({one.key: one.generation for one in whole}, by, deadlines)
+        to_tell = {key: one for key, one in claimed.items() if isinstance(one, _Claimed)}
+        finishing = [partial(self._finish, one, deadlines) for one in to_tell.values()]
+        finished = self._some_at_a_time(finishing, deadlines.record_by)
+        told = {key: done or Taken(to_tell[key].decision.incident) for key, done in zip(to_tell, finished, strict=True)}
+        return told | {key: one for key, one in claimed.items() if isinstance(one, Taken)}
 
     def opt_out(self, event: OptedOut, deadlines: Deadlines) -> Taken:
         """Take a phone's word that it wants no texts, or wants them again. Raises StoreError."""
@@ -239,6 +266,33 @@ class Relay:
         """The first three steps of the road. Raises StoreError."""
         seen, decision = self._step(key, event, claim_id, deadlines, deadlines.claim_by)
         return _Claimed(seen, decision, claim_id)
+
+    def _acknowledge_some_at_a_time(
+        self, generations: Mapping[str, int], by: str, deadlines: Deadlines
+    ) -> dict[str, _Claimed | Taken]:
+        """The first three steps of the road for each, by its key; a Taken with its error where they were not done."""
+
+        def acknowledge(key: str) -> _Claimed | Taken:
+            try:
+                return self._claim_sends(
+                    key, Acknowledged(by=by, generation=generations[key]), self._ids.claim(), deadlines
+                )
+            except StoreError as error:
+                return Taken(None, error)
+
+        # A commit whose answer was lost is looked for a little longer (`_step`).
+        until = deadlines.claim_by + LOOK_AGAIN_SECONDS
+        done = self._some_at_a_time([partial(acknowledge, key) for key in generations], until)
+        late = Taken(None, NoTimeLeft("no time was left to acknowledge it"))
+        return {key: one or late for key, one in zip(generations, done, strict=True)}
+
+    def _some_at_a_time(self, tasks: Sequence[Callable[[], T]], until: float) -> list[T | None]:
+        """Run all of them; None for one that is not back by `until`, or was not begun."""
+        done: list[T | None] = []
+        for first in range(0, len(tasks), STORED_AT_ONCE):
+            some = tasks[first : first + STORED_AT_ONCE]
+            done += self._sender.run(some, until) if self._clock.monotonic() < until else [None] * len(some)
+        return done
 
     def _claim_or_fail(self, alert: Alert, deadlines: Deadlines) -> _Claimed | Taken:
         try:

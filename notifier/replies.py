@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from notifier.callbacks import ReceivedText
 from notifier.core.alert import Severity
 from notifier.core.events import OptedOut, Texted
-from notifier.core.incident import Incident, IncidentState
+from notifier.core.incident import IncidentState
 from notifier.core.ledger import Ledger
 from notifier.core.policy import Policy
 from notifier.core.replying import (
@@ -17,7 +19,7 @@ from notifier.core.replying import (
     concerned,
     read_wish,
 )
-from notifier.ports import Clock, Log, Store, StoreError
+from notifier.ports import Clock, Log, Store
 from notifier.relay import NO_INCIDENT, Relay
 from notifier.sending import Deadlines
 
@@ -51,6 +53,8 @@ class Replies:
             self._log.write(Severity.WARNING, "the same text again; nothing is done")
             return ""
         answer = self._done(wish, text.phone, ledger, deadlines)
+        # What it asked for is done by now, however long that took.
+        deadlines = msgspec.structs.replace(deadlines, claim_by=deadlines.record_by)
         return self._relay.answer(Texted(id=text.sid, phone=text.phone, answer=answer), deadlines)
 
     def _done(self, wish: Wish, phone: int, ledger: Ledger, deadlines: Deadlines) -> str:
@@ -59,15 +63,9 @@ class Replies:
         found = [one.incident for one in self._store.open_incidents(deadlines.claim_by) if one.incident]
         if wish.command is Command.STATUS:
             return answer_to_status(found, ledger, self._policy, self._clock.now())
-        done: list[Incident] = []
-        failed = 0
-        for incident in concerned(wish, found, phone):
-            try:
-                taken = self._relay.acknowledge(incident, incident.generation, f"phone {phone + 1}, by text", deadlines)
-            except StoreError as error:
-                failed += 1
-                self._log.write(Severity.ERROR, f"not acknowledged by text: {error}", ref=incident.ref)
-                continue
-            if taken.incident and taken.incident.state is not IncidentState.OPEN:
-                done.append(taken.incident)
-        return answer_to_acknowledge(wish, done, failed)
+        taken = self._relay.acknowledge_all(concerned(wish, found, phone), f"phone {phone + 1}, by text", deadlines)
+        failed = [one.error for one in taken.values() if one.error]
+        for error in failed:
+            self._log.write(Severity.ERROR, f"not acknowledged by text: {error}")
+        done = [one.incident for one in taken.values() if one.incident]
+        return answer_to_acknowledge(wish, [one for one in done if one.state is not IncidentState.OPEN], len(failed))
