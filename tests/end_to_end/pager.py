@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from email import message_from_bytes
 from email.policy import default
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -59,9 +60,7 @@ class Pager:
     @property
     def mails(self) -> list[tuple[str, str]]:
         """The first line and the last of each: what happened, and the ref."""
-        parsed = [message_from_bytes(mail, policy=default) for mail in self.mailbox.mails]
-        lines = [mail.get_content().strip().splitlines() for mail in parsed]
-        return [(first, last) for first, *_, last in lines]
+        return list(map(_first_and_last, self.mailbox.mails))
 
     def start(self) -> None:
         """Start it; again, after it was killed."""
@@ -153,6 +152,12 @@ class Told:
     def mails(self) -> list[str]:
         """The first line of each."""
         return [first for first, last in self._pager.mails if last == f"#{self.ref}"]
+
+
+@cache
+def _first_and_last(mail: bytes) -> tuple[str, str]:
+    first, *_, last = message_from_bytes(mail, policy=default).get_content().strip().splitlines()
+    return first, last
 
 
 def _soon() -> float:
