@@ -1,0 +1,89 @@
+"""Somebody answers many incidents in one go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from notifier.core.incident import Incident, IncidentState
+from notifier.ports import Gathered, StoreDown
+from notifier.stores.sqlite import SqliteStore
+from tests.builders import an_alert
+from tests.instances import Instance, VirtualClock
+
+MANY = 20
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Iterator[Instance]:
+    """With many critical incidents, all but five of whose pages the cap has held back."""
+    store = SqliteStore(tmp_path / "state.sqlite")
+    one = Instance(store, VirtualClock())
+    for number in range(MANY):
+        one.relay.take_all([an_alert(incident_id=f"db-{number}")], one.deadlines())
+    yield one
+    store.close()
+
+
+def still_open(instance: Instance) -> list[Incident]:
+    found = instance.store.inner.open_incidents(instance.clock.monotonic() + 5)
+    return [one.incident for one in found if one.incident]
+
+
+def digest_of(instance: Instance) -> Incident:
+    """The text for all that the cap held back, once the window has room."""
+    instance.clock.pass_time(hours=1, minutes=1)
+    instance.tick.run(instance.clock.monotonic())
+    (digest,) = [one for one in still_open(instance) if one.members]
+    return digest
+
+
+def test_a_channel_that_takes_its_time_costs_none_of_them_its_acknowledgement(instance: Instance) -> None:
+    instance.channels["slack"].on_send = lambda _: instance.clock.pass_time(seconds=1)
+    taken = instance.relay.acknowledge_all(still_open(instance), "Ana", instance.deadlines())
+    assert [one.error for one in taken.values()] == [None] * MANY
+    assert still_open(instance) == []
+
+
+def test_who_cannot_be_told_in_time_is_told_by_the_tick(instance: Instance) -> None:
+    slack = instance.channels["slack"]
+    slack.on_send = lambda _: instance.clock.pass_time(seconds=1)
+    instance.relay.acknowledge_all(still_open(instance), "Ana", instance.deadlines())
+    slack.on_send = lambda _: None
+    assert len(acknowledgements(slack.headlines)) < MANY
+    instance.clock.pass_time(minutes=1)
+    instance.tick.run(instance.clock.monotonic())
+    assert len(acknowledgements(slack.headlines)) == MANY
+
+
+def test_a_digest_is_acknowledged_with_all_that_it_tells_of(instance: Instance) -> None:
+    digest = digest_of(instance)
+    taken = instance.relay.acknowledge(digest, 1, "Ana", instance.deadlines())
+    assert taken.incident is not None
+    assert taken.incident.state is IncidentState.ACKNOWLEDGED
+    assert len(still_open(instance)) == MANY - len(digest.members)
+
+
+def test_a_digest_pages_on_while_one_of_its_members_could_not_be_acknowledged(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = digest_of(instance)
+    commit = instance.store.commit
+
+    def all_but_one(seen: Gathered, deadline: float, **state: Any) -> Gathered:
+        if seen.key == digest.members[3].key:
+            raise StoreDown("the store does not answer")
+        return commit(seen, deadline, **state)
+
+    monkeypatch.setattr(instance.store, "commit", all_but_one)
+    with pytest.raises(StoreDown):
+        instance.relay.acknowledge(digest, 1, "Ana", instance.deadlines())
+    left = {one.key for one in still_open(instance)}
+    assert left & {digest.key, *(member.key for member in digest.members)} == {digest.key, digest.members[3].key}
+
+
+def acknowledgements(headlines: list[str]) -> set[str]:
+    return {headline for headline in headlines if headline.startswith("ACKNOWLEDGED")}
