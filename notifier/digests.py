@@ -48,8 +48,17 @@ class Digests:
         digest = taken.incident
         if digest is None or digest.members_told:
             return taken
-        for member in digest.members:
-            event = TakenOver(delivery=member.delivery, generation=member.generation, digest=digest.ref)
-            self._relay.take_event(member.key, event, deadlines)
-        told = self._relay.take_event(digest.key, MembersTold(), deadlines)
-        return msgspec.structs.replace(taken, incident=told.incident)
+        # Several at a time: one after the other, a hundred of them would not be through in the time to store.
+        told = self._relay.take_events(
+            {
+                member.key: TakenOver(delivery=member.delivery, generation=member.generation, digest=digest.ref)
+                for member in digest.members
+            },
+            deadlines,
+        )
+        for one in told.values():
+            if one.error:
+                raise one.error
+        return msgspec.structs.replace(
+            taken, incident=self._relay.take_event(digest.key, MembersTold(), deadlines).incident
+        )

@@ -228,15 +228,16 @@ class Relay:
         digests = [one for one in known if one.members]
         generations = {member.key: member.generation for digest in digests for member in digest.members}
         generations |= {one.key: one.generation for one in known if not one.members}
-        claimed = self._acknowledge_some_at_a_time(generations, by, deadlines)
+        answers = {key: Acknowledged(by=by, generation=generation) for key, generation in generations.items()}
+        claimed = self._claim_all(answers, deadlines)
         # A digest pages for its members, so it ends only when each of them is answered.
         whole = [one for one in digests if all(isinstance(claimed[member.key], _Claimed) for member in one.members)]
-        claimed |= self._acknowledge_some_at_a_time({one.key: one.generation for one in whole}, by, deadlines)
-        to_tell = {key: one for key, one in claimed.items() if isinstance(one, _Claimed)}
-        finishing = [partial(self._finish, one, deadlines) for one in to_tell.values()]
-        finished = self._some_at_a_time(finishing, deadlines.record_by)
-        told = {key: done or Taken(to_tell[key].decision.incident) for key, done in zip(to_tell, finished, strict=True)}
-        return told | {key: one for key, one in claimed.items() if isinstance(one, Taken)}
+        ends = {one.key: Acknowledged(by=by, generation=one.generation) for one in whole}
+        return self._finish_all(claimed | self._claim_all(ends, deadlines), deadlines)
+
+    def take_events(self, events: Mapping[str, Event], deadlines: Deadlines) -> dict[str, Taken]:
+        """Take one event of each of several incidents, by their keys: all are durable before anything is sent."""
+        return self._finish_all(self._claim_all(events, deadlines), deadlines)
 
     def opt_out(self, event: OptedOut, deadlines: Deadlines) -> Taken:
         """Take a phone's word that it wants no texts, or wants them again. Raises StoreError."""
@@ -267,24 +268,29 @@ class Relay:
         seen, decision = self._step(key, event, claim_id, deadlines, deadlines.claim_by)
         return _Claimed(seen, decision, claim_id)
 
-    def _acknowledge_some_at_a_time(
-        self, generations: Mapping[str, int], by: str, deadlines: Deadlines
-    ) -> dict[str, _Claimed | Taken]:
-        """The first three steps of the road for each, by its key; a Taken with its error where they were not done."""
+    def _claim_all(self, events: Mapping[str, Event], deadlines: Deadlines) -> dict[str, _Claimed | Taken]:
+        """The first three steps of the road for each; a Taken with its error where they were not done."""
 
-        def acknowledge(key: str) -> _Claimed | Taken:
+        def claim(key: str) -> _Claimed | Taken:
             try:
-                return self._claim_sends(
-                    key, Acknowledged(by=by, generation=generations[key]), self._ids.claim(), deadlines
-                )
+                return self._claim_sends(key, events[key], self._ids.claim(), deadlines)
             except StoreError as error:
                 return Taken(None, error)
 
         # A commit whose answer was lost is looked for a little longer (`_step`).
         until = deadlines.claim_by + LOOK_AGAIN_SECONDS
-        done = self._some_at_a_time([partial(acknowledge, key) for key in generations], until)
-        late = Taken(None, NoTimeLeft("no time was left to acknowledge it"))
-        return {key: one or late for key, one in zip(generations, done, strict=True)}
+        done = self._some_at_a_time([partial(claim, key) for key in events], until)
+        late = Taken(None, NoTimeLeft("no time was left to store it"))
+        return {key: one or late for key, one in zip(events, done, strict=True)}
+
+    def _finish_all(self, claimed: Mapping[str, _Claimed | Taken], deadlines: Deadlines) -> dict[str, Taken]:
+        taken = {key: one for key, one in claimed.items() if isinstance(one, Taken)}
+        to_tell = {key: one for key, one in claimed.items() if isinstance(one, _Claimed)}
+        finishing = [partial(self._finish, one, deadlines) for one in to_tell.values()]
+        finished = self._some_at_a_time(finishing, deadlines.record_by)
+        for (key, one), done in zip(to_tell.items(), finished, strict=True):
+            taken[key] = done or Taken(one.decision.incident)
+        return taken
 
     def _some_at_a_time(self, tasks: Sequence[Callable[[], T]], until: float) -> list[T | None]:
         """Run all of them; None for one that is not back by `until`, or was not begun."""
