@@ -143,20 +143,29 @@ def test_a_report_that_nobody_took_comes_again(ours: Pager, monkeypatch: pytest.
     assert told.page.report is Progress.DELIVERED
 
 
-def test_a_text_without_a_last_report_is_looked_up_once(ours: Pager, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_that_was_never_reported_is_found_by_looking_the_text_up(ours: Pager) -> None:
     ours.twilio.plan(Course(steps=(Step("sent"), Step("undelivered", 30003, told=0))), to=ANA)
     told = ours.alert("db-1")
-    asked = lists_read(ours, monkeypatch)
+    ours.twilio.rest()
     ours.tick()
-    assert (asked, told.page.report) == ([], Progress.SENT)
+    assert (told.page.report, told.phones) == (Progress.SENT, [ANA])
     ours.pass_time(LOOKED_UP)
     ours.tick()
-    assert len(asked) == 1
-    assert told.phones == [ANA, BEN]
     assert told.page.detail.startswith("30003: the phone is off")
-    ours.pass_time(LOOKED_UP)
-    ours.tick()
+    assert told.phones == [ANA, BEN]
+
+
+def test_a_text_of_which_twilio_knows_no_end_is_looked_up_once(ours: Pager, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours.twilio.plan(Course(steps=(Step("sent"),)))
+    told = ours.alert("db-1")
+    asked = lists_read(ours, monkeypatch)
+    for _ in range(2):
+        ours.pass_time(LOOKED_UP)
+        ours.tick()
     assert len(asked) == 1
+    assert told.phones == [ANA]
+    words = "whether phone 1 got the text is not known: Twilio says no more than sent"
+    assert words in [entry.text for entry in told.incident.history]
 
 
 # The answer to a text is lost

@@ -60,8 +60,9 @@ class Figures:
     ack_in: float = 0
     """Seconds until it came."""
     acknowledged: int = 0
+    heard_at_once: int = 0
+    """How many of the acknowledgements Slack has by then; the next tick says the others."""
     heard_on_slack: int = 0
-    """How many of the acknowledgements."""
     heard_by_email: int = 0
     status_at_last: str = ""
     texts_afterwards: list[str] = field(default_factory=list)
@@ -95,6 +96,8 @@ class Storm:
         figures.digests = self._new_texts()
         figures.ack_in = _seconds(self._acknowledge)
         figures.acknowledged = self._count(lambda one: one.state == "acknowledged")
+        figures.heard_at_once = self._count(lambda one: _is_acknowledged(one.posts))
+        self._pager.tick()
         figures.heard_on_slack = self._count(lambda one: _is_acknowledged(one.posts))
         figures.heard_by_email = self._count(lambda one: _is_acknowledged(one.mails))
         figures.status_at_last = self._ask("status")
