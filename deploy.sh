@@ -522,6 +522,9 @@ Now in the console, https://console.cloud.google.com/monitoring/alerting/policie
 
 The channel can be tested there: Alerting, Edit notification channels, Send test notification.
 
+In Twilio's console, so that people can answer a page by text: under your number (or your Messaging Service), Messaging,
+"A message comes in": webhook, POST, $public_url/twilio/sms
+
 What it costs: the minute tick is 43,200 short requests a month; they also keep one instance warm, so an alert
 seldom meets a cold start. Both fit into Cloud Run's and Firestore's free tiers if nothing else uses them up.
 Cloud Scheduler: 3 jobs of a billing account are free, then \$0.10 a job and month. Secret Manager: 6 versions

@@ -16,7 +16,7 @@ import msgspec
 from notifier.core.advance import advance
 from notifier.core.alert import Alert, Severity
 from notifier.core.beginning import key_of
-from notifier.core.digest import digest_alert
+from notifier.core.digest import digest_alert, held_back
 from notifier.core.events import (
     Acknowledged,
     Alerted,
@@ -26,16 +26,14 @@ from notifier.core.events import (
     Decision,
     Event,
     Finding,
-    MembersTold,
     OptedOut,
-    Reported,
     Settled,
     State,
-    TakenOver,
     Texted,
     Ticked,
 )
-from notifier.core.incident import Incident, IncidentState
+from notifier.core.incident import Incident
+from notifier.core.ledger import Ledger
 from notifier.core.looking_up import listed_since
 from notifier.core.message import message_of
 from notifier.core.policy import Policy
@@ -189,20 +187,20 @@ class Relay:
             raise StoreRefused("nothing was decided about an alert")
         return incident
 
-    def tick(self, known: Incident, deadlines: Deadlines, *, release: bool = False) -> Taken:
-        """Do what is due of an incident, as the search has found it. Raises StoreError.
+    def tick(
+        self, key: str, deadlines: Deadlines, *, release: bool = False, open_members: frozenset[str] | None = None
+    ) -> Taken:
+        """Do what is due of one incident. Raises StoreError.
 
-        `release`: it is the turn of its page that was held back, and there is room.
+        `release`: it is the turn of its page that was held back, and there is room. `open_members`: see Ticked.
         """
-        open_members = self._open_members(known, deadlines) if known.members else None
-        taken = self._take(known.key, Ticked(release=release, open_members=open_members), deadlines)
-        return self._with_members_told(taken, deadlines)
+        return self.take_event(key, Ticked(release=release, open_members=open_members), deadlines)
 
     def collect(self, event: Collected, deadlines: Deadlines) -> Taken:
         """Send one text for several pages that were held back. Raises StoreError."""
         claim_id = self._ids.claim()
         claimed = self._claim_sends(key_of(digest_alert(claim_id), claim_id), event, claim_id, deadlines)
-        return self._with_members_told(self._finish(claimed, deadlines), deadlines)
+        return self._finish(claimed, deadlines)
 
     def acknowledge(self, known: Incident, generation: int, by: str, deadlines: Deadlines) -> Taken:
         """Take somebody's answer to generation `generation` of an incident, and to all that it tells of.
@@ -210,49 +208,24 @@ class Relay:
         Raises StoreError when nobody can tell whether it is durable.
         """
         for member in known.members if known.generation == generation else ():
-            self._take(member.key, Acknowledged(by=by, generation=member.generation), deadlines)
-        return self._take(known.key, Acknowledged(by=by, generation=generation), deadlines)
-
-    def report(self, key: str, event: Reported, deadlines: Deadlines) -> Taken:
-        """Take the provider's word on a text of incident `key`. Raises StoreError."""
-        return self._take(key, event, deadlines)
+            self.take_event(member.key, Acknowledged(by=by, generation=member.generation), deadlines)
+        return self.take_event(known.key, Acknowledged(by=by, generation=generation), deadlines)
 
     def opt_out(self, event: OptedOut, deadlines: Deadlines) -> Taken:
         """Take a phone's word that it wants no texts, or wants them again. Raises StoreError."""
-        return self._take(key_of_text(event.id), event, deadlines)
+        return self.take_event(key_of_text(event.id), event, deadlines)
 
     def answer(self, event: Texted, deadlines: Deadlines) -> str:
         """Remember a text that came; what to answer, empty for nothing. Raises StoreError."""
         return self._claim_sends(NO_INCIDENT, event, self._ids.claim(), deadlines).decision.answer
 
+    def take_event(self, key: str, event: Event, deadlines: Deadlines) -> Taken:
+        """Take one event of incident `key` all the way. Raises StoreError when nobody can tell if it is durable."""
+        return self._finish(self._claim_sends(key, event, self._ids.claim(), deadlines), deadlines)
+
     def look(self, key: str, deadlines: Deadlines) -> Incident | None:
         """How an incident stands; changes nothing. Raises StoreError."""
         return self._store.gather(key, deadlines.claim_by).incident
-
-    def _take(self, key: str, event: Event, deadlines: Deadlines) -> Taken:
-        return self._finish(self._claim_sends(key, event, self._ids.claim(), deadlines), deadlines)
-
-    def _open_members(self, digest: Incident, deadlines: Deadlines) -> frozenset[str]:
-        """The keys of those that nobody has answered."""
-        generations = {member.key: member.generation for member in digest.members}
-        found = self._store.read(list(generations), deadlines.claim_by)
-        return frozenset(
-            one.key
-            for one in found
-            # One that cannot be read may be open: better told than not.
-            if one.incident is None
-            or (one.incident.state is IncidentState.OPEN and one.incident.generation == generations[one.key])
-        )
-
-    def _with_members_told(self, taken: Taken, deadlines: Deadlines) -> Taken:
-        """Tell each member of a digest that it is told there, unless all know. Left undone, the next tick does it."""
-        digest = taken.incident
-        if digest is None or digest.members_told:
-            return taken
-        for member in digest.members:
-            event = TakenOver(delivery=member.delivery, generation=member.generation, digest=digest.ref)
-            self._take(member.key, event, deadlines)
-        return msgspec.structs.replace(taken, incident=self._take(digest.key, MembersTold(), deadlines).incident)
 
     def _claim_alert(self, alert: Alert, deadlines: Deadlines) -> _Claimed:
         """The first three steps of the road, for an alert. Raises StoreError."""
@@ -338,17 +311,15 @@ class Relay:
         conflicts = 0
         unsure: Decision | None = None
         while True:
-            try:
-                seen = seen or self._store.gather(key, by)
-            except StoreDown as error:
-                self._remember(error)
-                raise
+            seen = seen or self._gather(key, by)
             if unsure and unsure.incident and isinstance(event, Alerted):
                 event = msgspec.structs.replace(event, generation=unsure.incident.generation)
             now = self._clock.now()
             claim = self._claim(claim_id, now, deadlines)
             # What was seen and sent without the store is entered as soon as it is back.
             known = State(key, seen.incident, self._degraded.entered_into(seen.ledger, now))
+            if isinstance(event, Collected):
+                event = self._still_held_back(event, known.ledger, by)
             decision = advance(known, event, self._policy, now, claim)
             if findings := self._look_first(event, decision, by):
                 event = msgspec.structs.replace(event, findings=findings)
@@ -374,6 +345,18 @@ class Relay:
             else:
                 self._tell_log(decision)
                 return after, decision
+
+    def _gather(self, key: str, by: float) -> Gathered:
+        try:
+            return self._store.gather(key, by)
+        except StoreDown as error:
+            self._remember(error)
+            raise
+
+    def _still_held_back(self, event: Collected, ledger: Ledger, by: float) -> Collected:
+        """Read after the ledger: a digest that is done with its members stands in them only."""
+        found = self._store.read([member.key for member in event.members], by)
+        return held_back([one.incident for one in found if one.incident], ledger)
 
     def _remember(self, error: StoreDown) -> None:
         if not isinstance(error, NoTimeLeft):

@@ -15,6 +15,7 @@ from notifier.core.events import Collected
 from notifier.core.moments import has_page_due
 from notifier.core.policy import Policy
 from notifier.core.unreadable import unreadable_document
+from notifier.digests import Digests
 from notifier.ports import Clock, Found, Log, Store, StoreError
 from notifier.relay import NO_INCIDENT, Relay
 from notifier.sending import AtOnce, Deadlines, our_mistake
@@ -58,6 +59,7 @@ class Tick:
         self, *, relay: Relay, store: Store, policy: Policy, clock: Clock, log: Log, all_at_once: AtOnce
     ) -> None:
         self._relay = relay
+        self._digests = Digests(relay=relay, store=store)
         self._store = store
         self._policy = policy
         self._clock = clock
@@ -129,7 +131,7 @@ class Tick:
 
     def _collect(self, together: Collected, done: Done, until: float) -> None:
         deadlines = Deadlines.within(self._clock.monotonic(), until)
-        taken = self._relay.collect(together, deadlines)
+        taken = self._digests.collect(together, deadlines)
         done.incidents += 1
         done.sent.update(attempt.outcome.result.value for attempt in taken.attempts)
 
@@ -162,7 +164,10 @@ class Tick:
                 with lock:
                     done.unreadable += 1
                 return
-            taken = self._relay.tick(one.incident, deadlines, release=release)
+            if one.incident.members:
+                taken = self._digests.tick(one.incident, deadlines, release=release)
+            else:
+                taken = self._relay.tick(one.key, deadlines, release=release)
         except StoreError as error:
             self._failed(one, done, lock, Severity.ERROR, str(error))
             return

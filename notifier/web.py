@@ -194,7 +194,7 @@ class Web:
             report=report.report,
         )
         try:
-            self._relay.report(report.key, event, Deadlines.of_request(started, self._clock.monotonic()))
+            self._relay.take_event(report.key, event, Deadlines.of_request(started, self._clock.monotonic()))
         except StoreError as error:
             self._log.write(Severity.ERROR, f"a delivery report could not be stored: {error}")
             return _error(HTTPStatus.SERVICE_UNAVAILABLE, "not stored; send it again", _RETRY_AFTER)

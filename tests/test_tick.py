@@ -433,10 +433,10 @@ class TestTrouble:
         owe(instance, an_alert("info"))
         right = instance.relay.tick
 
-        def stumble(known: Incident, *arguments: object, **more: object) -> object:
-            if known.key == bad:
+        def stumble(key: str, *arguments: object, **more: object) -> object:
+            if key == bad:
                 raise ZeroDivisionError("https://hooks.example.com/secret")
-            return right(known, *arguments, **more)  # type: ignore[arg-type]
+            return right(key, *arguments, **more)  # type: ignore[arg-type]
 
         monkeypatch.setattr(instance.relay, "tick", stumble)
         done = tick(instance)

@@ -30,7 +30,9 @@ def claim_due(draft: Draft) -> None:
         return
     # Pages first: one that is held back owes notices, which are then taken in the same go. Each page is claimed or put
     # off, and may owe one to the next phone instead.
-    while (key := _due_page(draft)) is not None:
+    seen: set[str] = set()
+    while (key := _due_page(draft, seen)) is not None:
+        seen.add(key)
         if _may_page(draft, key):
             _take_slot(draft, key)
             _claim(draft, key, _accepted_by(draft))
@@ -39,10 +41,11 @@ def claim_due(draft: Draft) -> None:
             _claim(draft, key, draft.claim.lease_until)
 
 
-def _due_page(draft: Draft) -> str | None:
-    deliveries = draft.incident.deliveries
-    due = (key for key, page in deliveries.items() if page.channel == "sms" and _is_due(page, draft.now))
-    return next((key for key in due if _may_be_sent(deliveries[key])), None)
+def _due_page(draft: Draft, seen: set[str]) -> str | None:
+    for key, page in draft.incident.deliveries.items():
+        if page.channel == "sms" and key not in seen and _may_be_sent(page) and _is_due(page, draft.now):
+            return key
+    return None
 
 
 def _claim(draft: Draft, key: str, due_at: datetime) -> None:

@@ -20,7 +20,7 @@ from notifier.core.ledger import Ledger
 from notifier.core.owing import owe
 from notifier.core.policy import Policy
 
-SOURCE = "notifier"
+SOURCE = "notifier digests"
 LEAST = 2
 MOST = 100
 """Members of one digest: each is a commit of its own, and the text names a few anyway."""
@@ -33,28 +33,34 @@ def digest_alert(claim_id: str) -> Alert:
 
 def to_collect(waiting: Sequence[Incident], ledger: Ledger, policy: Policy, now: datetime) -> Collected | None:
     """Those of `waiting` (oldest first) that one text is to tell of; None where there are too few, or no room."""
-    held = [(one, member) for one in waiting if (member := _member(one)) and not ledger.is_gathered(member.slot)]
-    first_page = any(is_first_page(one) for one, _ in held)
-    room = ledger.has_room(policy.sms.max_per_hour, policy.sms.reserved, now, first_page=first_page)
-    if len(held) < LEAST or not room:
+    together = held_back(waiting, ledger)
+    if len(together.members) < LEAST or not _has_room(together, ledger, policy, now):
         return None
-    return Collected(tuple(member for _, member in held[:MOST]), first_page)
+    return together
+
+
+def held_back(incidents: Sequence[Incident], ledger: Ledger) -> Collected:
+    """The pages among those of `incidents` that wait and that no digest tells of.
+
+    Read before the ledger, the incidents would not tell of a digest that is done with them since.
+    """
+    held = [(one, member) for one in incidents if (member := _member(one)) and not ledger.is_gathered(member.slot)]
+    held = held[:MOST]
+    return Collected(tuple(member for _, member in held), any(is_first_page(one) for one, _ in held))
 
 
 def collected(state: State, event: Collected, policy: Policy, now: datetime, claim: Claim) -> Decision:
-    """Begin a digest of those that nobody has told of or taken over meanwhile."""
+    """Begin a digest. The event is of after the ledger was read: `held_back`."""
     if state.incident is not None:
         landed = landed_before(Draft(state.incident, state.ledger, policy, now, claim))
         return landed or unchanged(state, "this digest is made already")
-    ledger = state.ledger
-    left = tuple(one for one in event.members if not ledger.is_gathered(one.slot) and one.slot not in ledger.slots)
-    sms = policy.sms
-    if len(left) < LEAST or not ledger.has_room(sms.max_per_hour, sms.reserved, now, first_page=event.first_page):
+    if len(event.members) < LEAST or not _has_room(event, state.ledger, policy, now):
         return unchanged(state, "somebody else was faster: no digest is made")
+    gathered = state.ledger.with_gathered(state.key, tuple(one.slot for one in event.members))
     severity = Severity.CRITICAL if event.first_page else Severity.ERROR
     digest = new_generation(state, digest_alert(claim.id), severity, now)
-    draft = Draft(digest, ledger.with_gathered(state.key, tuple(one.slot for one in left)), policy, now, claim)
-    draft.change(effective=Severity.CRITICAL, members=left, members_told=False, title=_title(left))
+    draft = Draft(digest, gathered, policy, now, claim)
+    draft.change(effective=Severity.CRITICAL, members=event.members, members_told=False, title=_title(event.members))
     draft.note(f"told in one text, as the window has room: {draft.incident.title}", Severity.CRITICAL, begins=True)
     owe(draft, Kind.OPENED, ["sms"])
     claim_due(draft)
@@ -93,6 +99,11 @@ def keep_open(draft: Draft, open_members: frozenset[str]) -> None:
         end(draft)
     elif left != draft.incident.members:
         draft.change(members=left, title=_title(left))
+
+
+def _has_room(together: Collected, ledger: Ledger, policy: Policy, now: datetime) -> bool:
+    sms = policy.sms
+    return ledger.has_room(sms.max_per_hour, sms.reserved, now, first_page=together.first_page)
 
 
 def _member(incident: Incident) -> Member | None:

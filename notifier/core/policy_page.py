@@ -48,7 +48,7 @@ A text wakes somebody, costs money, and cannot be unsent. So:
   been accepted. Its slot is taken in the same commit as the decision to send it, before it is sent, and given back only
   when it is certain that it was not sent. At the cap nothing is sent, and the log and the free channels say
   `SMS rate cap ({sms.max_per_hour}/hr) hit` and what was not texted. When there is room again, what is still open and
-  unanswered is texted, the oldest first.
+  unanswered goes out as one text for all.
 - **The last {sms.reserved} slots are kept** for the first page of an incident that its sender called critical: what \
 climbed there by
   waiting cannot use up the hour.
@@ -58,10 +58,16 @@ climbed there by
 - An unanswered page goes to the next phone after {duration(sms.next_phone)}, and through the list of phones \
 {_times(sms.rounds)}.
 
+- **A text that did not arrive is said**, in the words of the provider, and the next phone is paged at once.
+
 ## Consent
 
-Only the numbers in `ONCALL_PHONE` are ever texted: the phones of people on call, who agreed to it and can take it back
-by answering STOP. No number from an alert is ever used, and no number is written to the log or the store in full.
+Only the numbers in `ONCALL_PHONE` are ever texted: the phones of people on call. Before a number goes in, its owner
+agrees to be texted about incidents at any hour, and you write down when and how; nobody else's consent counts. Each
+page is about an incident that is open, and nothing is ever advertised. Whoever answers STOP (or STOPALL, UNSUBSCRIBE,
+CANCEL, END, QUIT, OPTOUT, REVOKE) is texted no more, from that moment and whatever is open: the free channels say so,
+and the next phone is paged. START (or YES, UNSTOP) takes it back. No number from an alert is ever used, and no number
+is written to the log or the store in full.
 
 ## Credentials
 

@@ -20,7 +20,8 @@ from notifier.core.policy import Policy
 from notifier.core.sms_text import fit, size_of
 from notifier.core.wording import cost
 
-SOURCE = "notifier"
+SOURCE = "notifier texts"
+"""Of what is told of the phones themselves: nothing a monitoring system has said."""
 
 _PAGED = (DeliveryState.CLAIMED, DeliveryState.SENT, DeliveryState.UNKNOWN)
 
@@ -91,8 +92,9 @@ def answer_to_acknowledge(wish: Wish, done: Sequence[Incident], failed: int) -> 
     if failed:
         return f"NOT acknowledged: {failed} of {failed + len(done)}, the state store is unreachable. Send it again."
     if done:
-        names = ", ".join(f"#{one.ref} {one.title}" for one in done)
-        return _fitted(f"{len(done)} acknowledged: ", names, "")
+        # A digest's members stand for it, where they are named themselves.
+        named = [one for one in done if not one.members] or done
+        return _fitted(f"{len(named)} acknowledged: ", ", ".join(f"#{one.ref} {one.title}" for one in named), "")
     if wish.ref:
         return f"#{wish.ref} is not open. Send status for what is."
     if wish.command is Command.ACKNOWLEDGE_ALL:
@@ -104,7 +106,8 @@ def answer_to_status(open_incidents: Sequence[Incident], ledger: Ledger, policy:
     """What is open, in one segment; how full the window is, and what the month has cost."""
     texts = f"{ledger.taken(now)} of {policy.sms.max_per_hour} texts this hour"
     tail = f". {texts}, {cost(ledger.totals.of(now).segments, policy.texting.price)} this month"
-    own = sorted((one for one in open_incidents if not one.members), key=lambda one: one.effective, reverse=True)
+    own = [one for one in open_incidents if not one.members and one.source != SOURCE]
+    own.sort(key=lambda one: one.effective, reverse=True)
     if not own:
         return f"Nothing is open{tail}"
     return _fitted(f"{len(own)} open: ", ", ".join(f"#{one.ref} {one.title}" for one in own), tail)
@@ -158,7 +161,7 @@ def opted_out(state: State, event: OptedOut, policy: Policy, now: datetime, clai
     alert = Alert(
         source=SOURCE,
         incident_id=f"text {event.id}",
-        severity=Severity.ERROR.value,
+        severity=(Severity.INFO if event.again else Severity.ERROR).value,
         title=title,
         text="" if event.again else "To undo this, text START from that phone to the number the pages come from.",
         one_off=True,

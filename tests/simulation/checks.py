@@ -74,8 +74,9 @@ class Checks:
             self._answered.append((post, alert, incident.key, incident.generation))
 
     def reported(self, text: Accepted, report: Report) -> None:
-        """A delivery report was answered with 204."""
-        self._reported.append((text, report))
+        """A delivery report was answered with 204. One on a past generation nobody keeps."""
+        if self._world.documents.incidents[text.message.incident][0].generation == text.message.generation:
+            self._reported.append((text, report))
 
     def answered_by_text(self, phone: int, answer: str) -> None:
         """Somebody's text was answered by one of ours."""
@@ -100,7 +101,7 @@ class Checks:
         if self._world.traces:
             self._trace_changes(before, after)
         self._last[after.key, after.generation] = after
-        self._words[after.key, after.generation].update(entry.text for entry in after.history[-8:])
+        self._words[after.key, after.generation].update(entry.text for entry in after.history[-20:])
         same = before if before and before.generation == after.generation else None
         if before and not same and any("opened again before these" in entry.text for entry in after.history):
             self._superseded.add((before.key, before.generation))
@@ -151,11 +152,13 @@ class Checks:
         """What one text tells of nobody else tells of, and some of it is open."""
         self.numbers["digests"] += 1
         self.numbers["pages told in a digest"] += len(digest.members)
+        texts = [one.message for one in self._world.provider.taken if one.channel == "sms" and one.stored]
+        taken = {f"{one.incident}/{one.generation}/{one.delivery}" for one in texts}
         for member in digest.members:
             if member.slot in self._members:
                 self.wrong(f"doubled: {member.slot} is told in two digests")
-            if (member.key, member.generation, member.delivery) in self._claimed:
-                self.wrong(f"doubled: {member.slot} is told in a digest, and was claimed before")
+            if member.slot in taken:
+                self.wrong(f"doubled: {member.slot} is told in a digest, and was texted before")
             self._members[member.slot] = digest
 
     def _is_long_answered(self, digest: Incident) -> bool:
@@ -228,6 +231,7 @@ class Checks:
         for one in texts:
             before = [other for other in everything if other.at < one.at and one.at - other.at < HOUR]
             listed = [other for other in before if other.listed_at < one.at - LOOKED and not other.listed_empty]
+            listed = [other for other in listed if not other.message.via]
             if any(self._is_again(one, other) for other in before if not other.stored):
                 self.wrong(f"doubled without the store: {one.message.ref} by {one.instance}")
             if one.looked and len(listed) >= self._world.day.max_per_hour:

@@ -51,7 +51,7 @@ BUGS: dict[str, Bug] = {
         "            claim = self._claim(self._ids.claim(), now, deadlines)\n",
     ),
     "no lookup": Bug(
-        "notifier.core.owing",
+        "notifier.core.claiming",
         '        return delivery.channel != "sms"\n    return delivery.state is DeliveryState.PENDING\n',
         "        return True\n    return delivery.state is DeliveryState.PENDING\n",
     ),
@@ -102,11 +102,11 @@ BUGS: dict[str, Bug] = {
         '        draft.note(f"{words}; it is looked up',
     ),
     "the reserved slots are for anybody": Bug(
-        "notifier.core.owing",
+        "notifier.core.claiming",
         "    return draft.ledger.has_room(sms.max_per_hour, sms.reserved, draft.now, first_page=first_page)\n",
         "    return draft.ledger.has_room(sms.max_per_hour, sms.reserved, draft.now, first_page=True)\n",
     ),
-    "the cap is told nowhere": Bug("notifier.core.owing", "    owe_notice(draft, topic, words)\n", ""),
+    "the cap is told nowhere": Bug("notifier.core.claiming", "    owe_notice(draft, topic, words)\n", ""),
     "an answer is told to nobody": Bug(
         "notifier.core.owing",
         "    kind = _ANSWERS.get(draft.incident.state)\n",
@@ -117,10 +117,49 @@ BUGS: dict[str, Bug] = {
         "    texts = [text for listing in listings.values() for text in listing.texts if text.may_be_ours]\n",
         "    texts: list[Text] = []\n",
     ),
-    "a capped page is forgotten": Bug(
-        "notifier.core.escalation",
-        "    hold_no_more(draft)\n",
-        "",
+    "a capped page is forgotten": Bug("notifier.tick", "            self._do_waiting(done, until)\n", ""),
+    "a digest is made of what the search found": Bug(
+        "notifier.relay",
+        "                event = self._still_held_back(event, known.ledger, by)\n",
+        "                pass\n",
+    ),
+    "a digest's members stand nowhere": Bug(
+        "notifier.core.digest",
+        "    gathered = state.ledger.with_gathered(state.key, tuple(one.slot for one in event.members))\n",
+        "    gathered = state.ledger\n",
+    ),
+    "a digest is not told to its members": Bug(
+        "notifier.digests", "            self._relay.take_event(member.key, event, deadlines)\n", "            pass\n"
+    ),
+    "reports in any order": Bug(
+        "notifier.core.reporting",
+        "    return known is None or (not known.is_final and _RANK[progress] > _RANK[known])\n",
+        "    return True\n",
+    ),
+    "a failed text is told to nobody": Bug(
+        "notifier.core.reporting", "        could_not_page(draft, key, report.trouble)\n", ""
+    ),
+    "STOP is not heeded": Bug(
+        "notifier.core.claiming",
+        "        if draft.ledger.conversation.has_opted_out(mark, draft.now):\n",
+        "        if False:\n",
+    ),
+    "a text at the second provider is looked up at Twilio": Bug(
+        "notifier.core.settling",
+        "    elif unknown and delivery.via:\n",
+        "    elif False:\n",
+    ),
+    "the second provider gets what may have been sent": Bug(
+        "notifier.core.settling",
+        '    elif unknown and delivery.channel == "sms":\n',
+        '    elif unknown and delivery.channel == "sms" and draft.policy.texting.fallback:\n'
+        "        send_elsewhere(draft, key, outcome.detail)\n"
+        '    elif unknown and delivery.channel == "sms":\n',
+    ),
+    "answers without end": Bug(
+        "notifier.core.replying",
+        "    may = bool(event.answer) and conversation.may_answer(phone, now)\n",
+        "    may = bool(event.answer)\n",
     ),
 }
 

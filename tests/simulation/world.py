@@ -215,7 +215,7 @@ class Instance:
             id=text_id,
             report=report,
         )
-        return self.app.relay.report(key, event, Deadlines.of_request(started, started))
+        return self.app.relay.take_event(key, event, Deadlines.of_request(started, started))
 
     def text(self, text: ReceivedText) -> str:
         started = self.monotonic()
