@@ -5,10 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from notifier.core.alert import Label
+from notifier.core.alert import Label, bounded
 from notifier.core.events import Alerted
 from notifier.core.message import message_of
+from notifier.core.sms_text import size_of
 from notifier.core.wording import clock_time, duration
 from tests.builders import NOON, POLICY, a_claim, acknowledge, an_alert, decide, known, opened, recorded, tick
 
@@ -20,6 +23,36 @@ def test_a_page_names_severity_title_and_ref_in_one_segment() -> None:
     assert message.sms.endswith(f"... #{incident.ref}")
     assert len(message.sms) == 160
     assert message.phone == 0
+
+
+@pytest.mark.parametrize(
+    ("title", "said"),
+    [
+        ("“db-1” – disk at 95 % …", '"db-1" - disk at 95 % ...'),
+        ("Falha crítica: não há ligação", "Falha crítica: não há ligação"),
+        ("Já não há ligação à base de dados." * 3, "Ja nao ha ligacao à base de dados." * 3),
+        ("データベースに接続できません", "データベースに接続できません"),
+        ("🔥 db is down", "🔥 db is down"),
+    ],
+    ids=ascii,
+)
+def test_a_page_that_fits_says_its_title_in_the_alphabet_it_has_room_for(title: str, said: str) -> None:
+    incident = known(opened(an_alert(title=title)))
+    sent = message_of(incident, "opened/sms/0/1", POLICY).sms
+    assert sent == f"CRITICAL: {said} #{incident.ref}"
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=600))
+@example("👩\u200d👩\u200d👧" * 60)
+@example("क्षि" * 100)
+@example("á" * 500)
+@example("a" + "\u0301" * 499)
+def test_a_page_is_one_segment_whatever_its_title(title: str) -> None:
+    incident = known(opened(bounded(an_alert(title=title))))
+    sent = message_of(incident, "opened/sms/0/1", POLICY).sms
+    assert size_of(sent).segments == 1
+    assert sent.startswith("CRITICAL: ")
+    assert sent.endswith(f" #{incident.ref}")
 
 
 def test_a_message_says_what_where_since_when_and_leads_to_the_senders_page() -> None:
