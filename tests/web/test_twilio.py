@@ -623,11 +623,13 @@ def test_a_stranger_opts_nobody_out(pager: Pager) -> None:
     assert not any("opted out" in words for words in words_on(pager, "slack"))
 
 
-def test_the_same_stop_again_does_not_undo_the_start_after_it(pager: Pager) -> None:
+@pytest.mark.parametrize("repeated", ["SM1", "SM2"], ids=["the first", "one that was no news"])
+def test_the_same_stop_again_does_not_undo_the_start_after_it(pager: Pager, repeated: str) -> None:
     text(pager, "STOP", sid="SM1")
+    text(pager, "STOP", sid="SM2")
     text(pager, "START")
     pager.sent.clear()
-    text(pager, "STOP", sid="SM1")
+    text(pager, "STOP", sid=repeated)
     assert pager.sent == []
     open_incident(pager)
     assert pages(pager) == [(0, "db is down")]
