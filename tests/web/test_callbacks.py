@@ -21,6 +21,7 @@ from werkzeug.test import EnvironBuilder
 from notifier.auth import Forged, TwilioSignatures, twilio_signature
 from notifier.callbacks import (
     FIELDS,
+    FORM_BYTES,
     STATUS_PATH,
     TEXT_PATH,
     Callbacks,
@@ -185,6 +186,20 @@ def test_as_many_fields_as_twilio_may_send_are_taken() -> None:
 def test_more_fields_are_refused_though_they_are_signed() -> None:
     fields = [(f"Field{number}", "x") for number in range(FIELDS + 1)]
     with pytest.raises(Forged, match="at most 200 fields"):
+        admitted(urlencode(fields).encode(), fields)
+
+
+def test_the_longest_text_that_twilio_may_send_is_taken() -> None:
+    fields = texted(
+        Body="👍" * 800 + "漢" * 800, **{f"MediaUrl{number}": "https://" + "x" * 500 for number in range(10)}
+    )
+    assert admitted(urlencode(fields).encode(), fields) == fields
+
+
+@pytest.mark.parametrize("size", [FORM_BYTES + 1, 1_000_000])
+def test_a_form_that_is_longer_than_any_of_twilios_is_refused_though_it_is_signed(size: int) -> None:
+    fields = [("Body", "x" * (size - len("Body=")))]
+    with pytest.raises(Forged, match="at most 65536 bytes"):
         admitted(urlencode(fields).encode(), fields)
 
 

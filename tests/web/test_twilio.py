@@ -710,7 +710,8 @@ NOTHING_TO_US: dict[str, Callable[[str], Posted]] = {
     "a report without an address": _a_report_at(lambda _: ""),
     "a report again": _a_report(MessageStatus="sent"),
     "an older report": _a_report(MessageStatus="queued"),
-    "a report of over 1 MB": _a_report(MessageStatus="failed", Padding="x" * BODY_BYTES),
+    "a report of 1 MB": _a_report(MessageStatus="failed", Padding="x" * 1_000_000),
+    "a report of over 1 MiB": _a_report(MessageStatus="failed", Padding="x" * BODY_BYTES),
     "a report that is no UTF-8": _bytes(
         STATUS_PATH, urlencode(reported(To=PHONES[0], MessageStatus="failed")).encode() + b"&City=K%F6ln"
     ),
@@ -721,7 +722,9 @@ NOTHING_TO_US: dict[str, Callable[[str], Posted]] = {
     "a text without a number": _a_text(From=None),
     "a text without a sid": _a_text(MessageSid=""),
     "a text again": _a_text(MessageSid="SM9"),
-    "a text of over 1 MB": _a_text(Padding="x" * BODY_BYTES),
+    "a text of 1 MB": _a_text(Padding="x" * 1_000_000),
+    "a text of 1 MB in its body": _a_text(Body="x" * 1_000_000),
+    "a text of over 1 MiB": _a_text(Padding="x" * BODY_BYTES),
     "a text of two numbers": lambda _query: Posted(TEXT_PATH, [*texted(Body="ack all"), ("From", "+15555550199")]),
     "a text that is no UTF-8": _bytes(TEXT_PATH, urlencode(texted(Body="ack all")).encode() + b"&FromCity=K\xf6ln"),
     "a text without a form": lambda _query: Posted(TEXT_PATH, []),
