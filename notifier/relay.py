@@ -168,8 +168,7 @@ class Relay:
         with ThreadPoolExecutor(ALERTS_AT_ONCE) as pool, ThreadPoolExecutor(STORED_AT_ONCE) as storing:
             begun = {pool.submit(take_in_order, places, deadlines): places for places in by_incident.values()}
             wait(begun, timeout=deadlines.claim_by - STORE_ONLY_SECONDS - self._clock.monotonic())
-            past = self._clock.monotonic() - 1  # nothing is claimed past the time to send
-            store_only = msgspec.structs.replace(deadlines, send_by=past)
+            store_only = deadlines.to_store_only(self._clock.monotonic())
             # `cancel` succeeds only where nothing has begun.
             left = [storing.submit(take_in_order, places, store_only) for one, places in begun.items() if one.cancel()]
             for future in (*begun, *left):
@@ -205,10 +204,12 @@ class Relay:
     def acknowledge(self, known: Incident, generation: int, by: str, deadlines: Deadlines) -> Taken:
         """Take somebody's answer to generation `generation` of an incident, and to all that it tells of.
 
+        Of what it tells of the channels hear by the next tick: a slow one would use up the time to store the others.
         Raises StoreError when nobody can tell whether it is durable.
         """
+        store_only = deadlines.to_store_only(self._clock.monotonic())
         for member in known.members if known.generation == generation else ():
-            self.take_event(member.key, Acknowledged(by=by, generation=member.generation), deadlines)
+            self.take_event(member.key, Acknowledged(by=by, generation=member.generation), store_only)
         return self.take_event(known.key, Acknowledged(by=by, generation=generation), deadlines)
 
     def opt_out(self, event: OptedOut, deadlines: Deadlines) -> Taken:

@@ -50,24 +50,42 @@ class Replies:
             # What has been opened since must not be acknowledged by an old text.
             self._log.write(Severity.WARNING, "the same text again; nothing is done")
             return ""
-        answer = self._done(wish, text.phone, ledger, deadlines)
-        return self._relay.answer(Texted(id=text.sid, phone=text.phone, answer=answer), deadlines)
+        answer, done = self._done(wish, text.phone, ledger, deadlines)
+        answer = self._relay.answer(Texted(id=text.sid, phone=text.phone, answer=answer), deadlines)
+        # Last: a channel that is slow must not make the answer say that nothing was done.
+        self._tell(done, deadlines)
+        return answer
 
-    def _done(self, wish: Wish, phone: int, ledger: Ledger, deadlines: Deadlines) -> str:
+    def _done(self, wish: Wish, phone: int, ledger: Ledger, deadlines: Deadlines) -> tuple[str, list[Incident]]:
+        """What to answer, and what is acknowledged now; nobody is told of that yet."""
         if wish.command is Command.UNKNOWN:
-            return HOW_TO_ASK
+            return HOW_TO_ASK, []
         found = [one.incident for one in self._store.open_incidents(deadlines.claim_by) if one.incident]
         if wish.command is Command.STATUS:
-            return answer_to_status(found, ledger, self._policy, self._clock.now())
+            return answer_to_status(found, ledger, self._policy, self._clock.now()), []
+        store_only = deadlines.to_store_only(self._clock.monotonic())
+        by = f"phone {phone + 1}, by text"
         done: list[Incident] = []
         failed = 0
         for incident in concerned(wish, found, phone):
             try:
-                taken = self._relay.acknowledge(incident, incident.generation, f"phone {phone + 1}, by text", deadlines)
+                taken = self._relay.acknowledge(incident, incident.generation, by, store_only)
             except StoreError as error:
                 failed += 1
                 self._log.write(Severity.ERROR, f"not acknowledged by text: {error}", ref=incident.ref)
                 continue
             if taken.incident and taken.incident.state is not IncidentState.OPEN:
                 done.append(taken.incident)
-        return answer_to_acknowledge(wish, done, failed)
+        return answer_to_acknowledge(wish, done, failed), done
+
+    def _tell(self, acknowledged: list[Incident], deadlines: Deadlines) -> None:
+        """Tell the others who answered, while there is time; the next tick does the rest."""
+        keys = [key for one in acknowledged for key in (*(member.key for member in one.members), one.key)]
+        for key in dict.fromkeys(keys):
+            if self._clock.monotonic() >= deadlines.claim_by:
+                return
+            try:
+                self._relay.tick(key, deadlines)
+            except StoreError as error:
+                self._log.write(Severity.WARNING, f"acknowledged, but not told yet: {error}", incident=key)
+                return
