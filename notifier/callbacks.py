@@ -23,6 +23,8 @@ TEXT_PATH = "/twilio/sms"
 
 FIELDS = 200
 """Twilio sends about 20; whoever sends more than this is somebody else."""
+FORM_BYTES = 65_536
+"""Of all fields: over three times the longest text with each of its characters escaped."""
 BODY_CHARACTERS = 1_600
 """Of a text, as Twilio joins its parts (https://www.twilio.com/docs/api/errors/21617)."""
 DELIVERY_CHARACTERS = 100
@@ -116,6 +118,8 @@ class Callbacks:
 
         `path`, `query`: as they were requested. `signature`: the X-Twilio-Signature.
         """
+        if len(body) > FORM_BYTES:
+            raise Forged(f"expected at most {FORM_BYTES} bytes, as Twilio sends them")
         try:
             fields = _fields(body.decode("utf-8", "replace"))
         except ValueError as error:

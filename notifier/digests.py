@@ -48,17 +48,12 @@ class Digests:
         digest = taken.incident
         if digest is None or digest.members_told:
             return taken
-        # Several at a time: one after the other, a hundred of them would not be through in the time to store.
-        told = self._relay.take_events(
-            {
-                member.key: TakenOver(delivery=member.delivery, generation=member.generation, digest=digest.ref)
-                for member in digest.members
-            },
-            deadlines,
-        )
-        for one in told.values():
+        events = {
+            one.key: TakenOver(delivery=one.delivery, generation=one.generation, digest=digest.ref)
+            for one in digest.members
+        }
+        for one in self._relay.take_events(events, deadlines).values():
             if one.error:
                 raise one.error
-        return msgspec.structs.replace(
-            taken, incident=self._relay.take_event(digest.key, MembersTold(), deadlines).incident
-        )
+        told = self._relay.take_event(digest.key, MembersTold(), deadlines)
+        return msgspec.structs.replace(taken, incident=told.incident)

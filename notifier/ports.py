@@ -142,7 +142,7 @@ class Store(Protocol):
         ...
 
     def read(self, keys: Sequence[str], deadline: float) -> list[Found]:
-        """Those of the incidents `keys` that are there, in one round trip."""
+        """Those of the incidents `keys` that are there, in one round trip; without keys in none."""
         ...
 
     def open_incidents(self, deadline: float) -> list[Found]:

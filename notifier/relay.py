@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TypeVar
 
 import msgspec
 
@@ -56,8 +55,6 @@ from notifier.ports import (
     StoreRefused,
 )
 from notifier.sending import LOOK_UP_SECONDS, Deadlines, Sender
-
-T = TypeVar("T")
 
 ALERTS_AT_ONCE = 32
 """Of one body. Each holds a thread and up to five sends; one channel that hangs holds it for the whole request."""
@@ -172,8 +169,7 @@ class Relay:
         with ThreadPoolExecutor(ALERTS_AT_ONCE) as pool, ThreadPoolExecutor(STORED_AT_ONCE) as storing:
             begun = {pool.submit(take_in_order, places, deadlines): places for places in by_incident.values()}
             wait(begun, timeout=deadlines.claim_by - STORE_ONLY_SECONDS - self._clock.monotonic())
-            past = self._clock.monotonic() - 1  # nothing is claimed past the time to send
-            store_only = msgspec.structs.replace(deadlines, send_by=past)
+            store_only = deadlines.to_store_only(self._clock.monotonic())
             # `cancel` succeeds only where nothing has begun.
             left = [storing.submit(take_in_order, places, store_only) for one, places in begun.items() if one.cancel()]
             for future in (*begun, *left):
@@ -209,35 +205,31 @@ class Relay:
     def acknowledge(self, known: Incident, generation: int, by: str, deadlines: Deadlines) -> Taken:
         """Take somebody's answer to generation `generation` of an incident, and to all that it tells of.
 
+        Of what it tells of the channels hear by the next tick: a slow one would use up the time to store the others.
         Raises StoreError when nobody can tell whether all of it is durable.
         """
-        if generation != known.generation:
-            return self.take_event(known.key, Acknowledged(by=by, generation=generation), deadlines)
-        taken = self.acknowledge_all([known], by, deadlines)
-        for one in taken.values():
+        members = known.members if known.generation == generation else ()
+        answers = {member.key: Acknowledged(by=by, generation=member.generation) for member in members}
+        for one in self.take_events(answers, deadlines.to_store_only(self._clock.monotonic())).values():
             if one.error:
                 raise one.error
-        return taken[known.key]
+        return self.take_event(known.key, Acknowledged(by=by, generation=generation), deadlines)
 
     def acknowledge_all(self, known: Sequence[Incident], by: str, deadlines: Deadlines) -> dict[str, Taken]:
         """Take somebody's answer to several incidents and to all that these tell of; what became of each, by its key.
 
-        All of it is durable before anybody is told: with a chat that takes a third of a second for each post, the time
-        to store would be over after a dozen. Who cannot be told in time is told by the tick.
+        Nobody is told of that yet, so that a slow channel costs none of them its turn: a `Ticked` does it.
         """
+        store_only = deadlines.to_store_only(self._clock.monotonic())
         digests = [one for one in known if one.members]
         generations = {member.key: member.generation for digest in digests for member in digest.members}
         generations |= {one.key: one.generation for one in known if not one.members}
         answers = {key: Acknowledged(by=by, generation=generation) for key, generation in generations.items()}
-        claimed = self._claim_all(answers, deadlines)
+        taken = self.take_events(answers, store_only)
         # A digest pages for its members, so it ends only when each of them is answered.
-        whole = [one for one in digests if all(isinstance(claimed[member.key], _Claimed) for member in one.members)]
+        whole = [one for one in digests if not any(taken[member.key].error for member in one.members)]
         ends = {one.key: Acknowledged(by=by, generation=one.generation) for one in whole}
-        return self._finish_all(claimed | self._claim_all(ends, deadlines), deadlines)
-
-    def take_events(self, events: Mapping[str, Event], deadlines: Deadlines) -> dict[str, Taken]:
-        """Take one event of each of several incidents, by their keys: all are durable before anything is sent."""
-        return self._finish_all(self._claim_all(events, deadlines), deadlines)
+        return taken | self.take_events(ends, store_only)
 
     def opt_out(self, event: OptedOut, deadlines: Deadlines) -> Taken:
         """Take a phone's word that it wants no texts, or wants them again. Raises StoreError."""
@@ -250,6 +242,27 @@ class Relay:
     def take_event(self, key: str, event: Event, deadlines: Deadlines) -> Taken:
         """Take one event of incident `key` all the way. Raises StoreError when nobody can tell if it is durable."""
         return self._finish(self._claim_sends(key, event, self._ids.claim(), deadlines), deadlines)
+
+    def take_events(self, events: Mapping[str, Event], deadlines: Deadlines) -> dict[str, Taken]:
+        """Take one event of each of several incidents, by their keys, all the way; some at a time, in this order.
+
+        A hundred of them one after the other would take longer than a request has. Those for which it was not enough
+        are not stored either, and carry their error.
+        """
+
+        def take(key: str) -> Taken:
+            try:
+                return self.take_event(key, events[key], deadlines)
+            except StoreError as error:
+                return Taken(None, error)
+
+        keys, until = list(events), deadlines.record_by
+        done: list[Taken | None] = []
+        for first in range(0, len(keys), STORED_AT_ONCE):
+            tasks = [partial(take, key) for key in keys[first : first + STORED_AT_ONCE]]
+            done += self._sender.run(tasks, until) if self._clock.monotonic() < until else [None] * len(tasks)
+        late = Taken(None, NoTimeLeft("no time was left for it"))
+        return {key: one or late for key, one in zip(keys, done, strict=True)}
 
     def look(self, key: str, deadlines: Deadlines) -> Incident | None:
         """How an incident stands; changes nothing. Raises StoreError."""
@@ -267,38 +280,6 @@ class Relay:
         """The first three steps of the road. Raises StoreError."""
         seen, decision = self._step(key, event, claim_id, deadlines, deadlines.claim_by)
         return _Claimed(seen, decision, claim_id)
-
-    def _claim_all(self, events: Mapping[str, Event], deadlines: Deadlines) -> dict[str, _Claimed | Taken]:
-        """The first three steps of the road for each; a Taken with its error where they were not done."""
-
-        def claim(key: str) -> _Claimed | Taken:
-            try:
-                return self._claim_sends(key, events[key], self._ids.claim(), deadlines)
-            except StoreError as error:
-                return Taken(None, error)
-
-        # A commit whose answer was lost is looked for a little longer (`_step`).
-        until = deadlines.claim_by + LOOK_AGAIN_SECONDS
-        done = self._some_at_a_time([partial(claim, key) for key in events], until)
-        late = Taken(None, NoTimeLeft("no time was left to store it"))
-        return {key: one or late for key, one in zip(events, done, strict=True)}
-
-    def _finish_all(self, claimed: Mapping[str, _Claimed | Taken], deadlines: Deadlines) -> dict[str, Taken]:
-        taken = {key: one for key, one in claimed.items() if isinstance(one, Taken)}
-        to_tell = {key: one for key, one in claimed.items() if isinstance(one, _Claimed)}
-        finishing = [partial(self._finish, one, deadlines) for one in to_tell.values()]
-        finished = self._some_at_a_time(finishing, deadlines.record_by)
-        for (key, one), done in zip(to_tell.items(), finished, strict=True):
-            taken[key] = done or Taken(one.decision.incident)
-        return taken
-
-    def _some_at_a_time(self, tasks: Sequence[Callable[[], T]], until: float) -> list[T | None]:
-        """Run all of them; None for one that is not back by `until`, or was not begun."""
-        done: list[T | None] = []
-        for first in range(0, len(tasks), STORED_AT_ONCE):
-            some = tasks[first : first + STORED_AT_ONCE]
-            done += self._sender.run(some, until) if self._clock.monotonic() < until else [None] * len(some)
-        return done
 
     def _claim_or_fail(self, alert: Alert, deadlines: Deadlines) -> _Claimed | Taken:
         try:

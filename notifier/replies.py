@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from notifier.callbacks import ReceivedText
 from notifier.core.alert import Severity
-from notifier.core.events import OptedOut, Texted
-from notifier.core.incident import IncidentState
+from notifier.core.events import OptedOut, Texted, Ticked
+from notifier.core.incident import Incident, IncidentState
 from notifier.core.ledger import Ledger
 from notifier.core.policy import Policy
 from notifier.core.replying import (
@@ -52,20 +50,30 @@ class Replies:
             # What has been opened since must not be acknowledged by an old text.
             self._log.write(Severity.WARNING, "the same text again; nothing is done")
             return ""
-        answer = self._done(wish, text.phone, ledger, deadlines)
-        # What it asked for is done by now, however long that took.
-        deadlines = msgspec.structs.replace(deadlines, claim_by=deadlines.record_by)
-        return self._relay.answer(Texted(id=text.sid, phone=text.phone, answer=answer), deadlines)
+        answer, done = self._done(wish, text.phone, ledger, deadlines)
+        answer = self._relay.answer(Texted(id=text.sid, phone=text.phone, answer=answer), deadlines)
+        # Last: a channel that is slow must not make the answer say that nothing was done.
+        self._tell(done, deadlines)
+        return answer
 
-    def _done(self, wish: Wish, phone: int, ledger: Ledger, deadlines: Deadlines) -> str:
+    def _done(self, wish: Wish, phone: int, ledger: Ledger, deadlines: Deadlines) -> tuple[str, list[Incident]]:
+        """What to answer, and what is acknowledged now; nobody is told of that yet."""
         if wish.command is Command.UNKNOWN:
-            return HOW_TO_ASK
+            return HOW_TO_ASK, []
         found = [one.incident for one in self._store.open_incidents(deadlines.claim_by) if one.incident]
         if wish.command is Command.STATUS:
-            return answer_to_status(found, ledger, self._policy, self._clock.now())
+            return answer_to_status(found, ledger, self._policy, self._clock.now()), []
         taken = self._relay.acknowledge_all(concerned(wish, found, phone), f"phone {phone + 1}, by text", deadlines)
-        failed = [one.error for one in taken.values() if one.error]
-        for error in failed:
-            self._log.write(Severity.ERROR, f"not acknowledged by text: {error}")
-        done = [one.incident for one in taken.values() if one.incident]
-        return answer_to_acknowledge(wish, [one for one in done if one.state is not IncidentState.OPEN], len(failed))
+        failed = [(key, one.error) for key, one in taken.items() if one.error]
+        for key, error in failed:
+            self._log.write(Severity.ERROR, f"not acknowledged by text: {error}", incident=key)
+        answered = [one.incident for one in taken.values() if one.incident]
+        done = [one for one in answered if one.state is IncidentState.ACKNOWLEDGED]
+        return answer_to_acknowledge(wish, done, len(failed)), done
+
+    def _tell(self, acknowledged: list[Incident], deadlines: Deadlines) -> None:
+        """Tell the others who answered, as far as there is time; the next tick does the rest."""
+        taken = self._relay.take_events({one.key: Ticked() for one in acknowledged}, deadlines)
+        if left := [one.error for one in taken.values() if one.error]:
+            words = f"{len(left)} of {len(taken)} are acknowledged, but not told yet: {left[0]}"
+            self._log.write(Severity.WARNING, words)

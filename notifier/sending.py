@@ -46,6 +46,10 @@ class Deadlines(msgspec.Struct, frozen=True, kw_only=True):
         send_by = record_by - (RECORD_SECONDS - SEND_SECONDS)
         return cls(claim_by=min(now + CLAIM_SECONDS, send_by), send_by=send_by, record_by=record_by)
 
+    def to_store_only(self, now: float) -> Deadlines:
+        """The same, but past the time to send: what is owed is stored, and left to whoever looks next."""
+        return msgspec.structs.replace(self, send_by=now - 1)
+
 
 CLAIM_SECONDS = 4.0
 SENDS_SECONDS = 3.0

@@ -14,6 +14,7 @@ from notifier.core.alert import Alert
 from notifier.core.beginning import key_of
 from notifier.core.events import Alerted
 from notifier.core.incident import DeliveryState, Incident
+from notifier.core.listing import Listing, Text
 from notifier.core.message import Message
 from notifier.core.outcome import Outcome, Result
 from notifier.ports import StoreDown, StoreRefused
@@ -21,7 +22,7 @@ from notifier.sending import at_once
 from notifier.stores.documents import to_fields
 from notifier.stores.sqlite import SqliteStore
 from notifier.tick import Done
-from tests.builders import NOON, a_claim, an_alert, decide, known
+from tests.builders import NOON, a_claim, an_alert, decide, failed_report, known
 from tests.instances import Instance, VirtualClock
 from tests.stores.places import SqlitePlace
 
@@ -258,58 +259,141 @@ class TestUnreadable:
 class TestWaiting:
     """Pages the cap holds back."""
 
-    def hold_back(self, instance: Instance) -> None:
-        """Two texts, half an hour later three, and then three that wait."""
+    def hold_back(self, instance: Instance, *names: str) -> None:
+        """Two texts, half an hour later three, and then these wait."""
         take(instance, an_alert(incident_id="a"), an_alert(incident_id="b"))
         instance.clock.pass_time(minutes=30)
         take(instance, *[an_alert(incident_id=name) for name in "cde"])
-        for name in ("first", "second", "third"):
+        for name in names:
             instance.clock.pass_time(minutes=1)
             take(instance, an_alert(incident_id=name))
         # Nobody's next phone is of interest here.
         for name in "abcde":
             instance.acknowledge(key_of(an_alert(incident_id=name), ""))
-        assert len(instance.texts) == 5
+        instance.channels["sms"].told.clear()
 
-    def test_are_sent_when_there_is_room_the_longest_waiting_first(self, instance: Instance) -> None:
-        self.hold_back(instance)
+    def make_room(self, instance: Instance) -> None:
+        instance.clock.pass_time(minutes=30)
+
+    def page_on(self, instance: Instance) -> None:
+        """The next phone is due, and there is room for a page that is no first one."""
+        instance.clock.pass_time(minutes=40)
+        tick(instance)
+
+    def test_wait_until_the_window_has_room(self, instance: Instance) -> None:
+        self.hold_back(instance, "first", "second", "third")
         instance.clock.pass_time(minutes=27)
         assert tick(instance).incidents == 0
         instance.clock.pass_time(seconds=40)
-        assert tick(instance).incidents == 2
-        assert sorted(text.split()[1] for text in instance.texts[5:]) == ["first", "second"]
+        assert tick(instance).incidents == 1
+
+    def test_go_out_as_one_text_the_longest_waiting_first(self, instance: Instance) -> None:
+        self.hold_back(instance, "first", "second", "third")
+        self.make_room(instance)
+        assert tick(instance).sent == {"sent": 1}
+        (text,) = instance.texts
+        assert text.startswith("3 open: first is down, second is down, third is down #")
+
+    def test_that_were_told_in_one_text_are_not_told_again(self, instance: Instance) -> None:
+        self.hold_back(instance, "first", "second")
+        self.make_room(instance)
+        tick(instance)
         instance.clock.pass_time(minutes=10)
         tick(instance)
-        assert len(instance.texts) == 7
+        assert len(instance.texts) == 1
+        page = stored(instance, key_of(an_alert(incident_id="first"), "")).deliveries["opened/sms/0/1"]
+        assert page.state is DeliveryState.DIGESTED
+
+    def test_that_nobody_answers_go_to_the_next_phone_as_one_text(self, instance: Instance) -> None:
+        self.hold_back(instance, "first", "second", "third")
+        self.make_room(instance)
+        tick(instance)
+        instance.acknowledge(key_of(an_alert(incident_id="second"), ""))
+        self.page_on(instance)
+        assert [text.rpartition(" #")[0] for text in instance.texts] == [
+            "3 open: first is down, second is down, third is down",
+            "2 open: first is down, third is down",
+        ]
+        assert [message.phone for message in instance.channels["sms"].told] == [0, 1]
+
+    def test_that_were_all_answered_go_to_nobody_else(self, instance: Instance) -> None:
+        self.hold_back(instance, "first", "second")
+        self.make_room(instance)
+        tick(instance)
+        for name in ("first", "second"):
+            instance.acknowledge(key_of(an_alert(incident_id=name), ""))
+        self.page_on(instance)
+        assert len(instance.texts) == 1
+
+    def test_that_cannot_be_read_any_more_count_as_open(self, instance: Instance, file: Path) -> None:
+        self.hold_back(instance, "first", "second")
+        self.make_room(instance)
+        tick(instance)
+        key = key_of(an_alert(incident_id="first"), "")
+        newer = to_fields(stored(instance, key)) | {"schema": 99}
+        SqlitePlace(file).remove(f"incidents/{key}")
+        SqlitePlace(file).plant(f"incidents/{key}", newer)
+        instance.acknowledge(key_of(an_alert(incident_id="second"), ""))
+        self.page_on(instance)
+        assert instance.texts[-1].startswith("1 open: first is down #")
+
+    def test_alone_goes_out_in_its_own_words(self, instance: Instance) -> None:
+        self.hold_back(instance, "first")
+        self.make_room(instance)
+        tick(instance)
+        (text,) = instance.texts
+        assert text.startswith("CRITICAL: first is down #")
 
     def test_are_sent_by_an_alerts_request_when_the_scheduler_is_dead(self, instance: Instance) -> None:
-        self.hold_back(instance)
-        instance.clock.pass_time(minutes=27, seconds=40)
+        self.hold_back(instance, "first", "second")
+        self.make_room(instance)
         instance.tick.catch_up(None, instance.clock.monotonic() + 8)
-        assert len(instance.texts) == 7
+        assert len(instance.texts) == 1
 
     def test_are_not_all_read_while_the_window_is_full(self, instance: Instance) -> None:
-        self.hold_back(instance)
+        self.hold_back(instance, "first", "second")
         instance.store.calls.clear()
         tick(instance)
         assert instance.store.calls.count("waiting") == 1
 
-    def test_and_the_last_of_them_when_there_is_more(self, instance: Instance) -> None:
-        self.hold_back(instance)
-        instance.clock.pass_time(minutes=27, seconds=40)
-        tick(instance)
-        instance.clock.pass_time(minutes=30)
-        # The next phones of the first two are due as well, and leave the reserved slots.
-        tick(instance)
-        assert "third" in [text.split()[1] for text in instance.texts]
-
-    def test_an_acknowledged_one_waits_no_more(self, instance: Instance) -> None:
-        self.hold_back(instance)
-        for name in ("first", "second", "third"):
+    def test_that_were_acknowledged_wait_no_more(self, instance: Instance) -> None:
+        self.hold_back(instance, "first", "second")
+        for name in ("first", "second"):
             instance.acknowledge(key_of(an_alert(incident_id=name), ""))
         instance.clock.pass_time(hours=2)
         tick(instance)
-        assert len(instance.texts) == 5
+        assert instance.texts == []
+
+
+class TestReported:
+    """A text the provider took: what became of it."""
+
+    def ask(self, instance: Instance, minutes: float) -> int:
+        """How often the provider is asked within so many minutes after a page went out."""
+        take(instance, an_alert())
+        for _ in range(round(minutes * 2)):
+            instance.clock.pass_time(seconds=30)
+            tick(instance)
+        return len(instance.list.asked)
+
+    @pytest.mark.parametrize(("minutes", "times"), [(5, 0), (5.5, 1), (14, 1)])
+    def test_is_asked_for_once_when_no_word_of_it_came(self, instance: Instance, minutes: float, times: int) -> None:
+        assert self.ask(instance, minutes) == times
+
+    def test_is_not_asked_for_once_somebody_has_answered(self, instance: Instance) -> None:
+        take(instance, an_alert())
+        instance.acknowledge(key_of(an_alert(), ""))
+        instance.clock.pass_time(minutes=6)
+        tick(instance)
+        assert instance.list.asked == []
+
+    def test_and_the_list_says_that_it_failed_so_the_next_phone_is_paged(self, instance: Instance) -> None:
+        instance.channels["sms"].ends = [Outcome(Result.SENT, provider_id="SM1")]
+        failed = Text(id="SM1", created_at=NOON, report=failed_report("30003: the phone is off"))
+        instance.list.listing = Listing(texts=(failed,))
+        self.ask(instance, 5.5)
+        assert [message.phone for message in instance.channels["sms"].told] == [0, 1]
+        assert "NOT texted to phone 1: 30003: the phone is off; phone 2 is next" in instance.channels["email"].headlines
 
 
 class TestTrouble:

@@ -40,12 +40,13 @@ def to_collect(waiting: Sequence[Incident], ledger: Ledger, policy: Policy, now:
 
 
 def held_back(incidents: Sequence[Incident], ledger: Ledger) -> Collected:
-    """The pages among those of `incidents` that wait and that no digest tells of.
+    """The pages among those of `incidents` that wait and that no digest tells of, the longest waiting first.
 
     Read before the ledger, the incidents would not tell of a digest that is done with them since.
     """
     held = [(one, member) for one in incidents if (member := _member(one)) and not ledger.is_gathered(member.slot)]
-    held = held[:MOST]
+    # A store reads by keys in any order, and the text may have room for the first few names only.
+    held = sorted(held, key=lambda one: one[0].waiting_since or one[0].opened_at)[:MOST]
     return Collected(tuple(member for _, member in held), any(is_first_page(one) for one, _ in held))
 
 

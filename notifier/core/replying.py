@@ -147,9 +147,17 @@ def opted_out(state: State, event: OptedOut, policy: Policy, now: datetime, clai
         landed = landed_before(Draft(state.incident, state.ledger, policy, now, claim))
         return landed or unchanged(state, "the same text again; nothing is told")
     phones, before = policy.texting.phones, state.ledger.conversation
+    if before.has_received(event.id):
+        return unchanged(state, "the same text again; nothing is told")
+    before = before.with_received(event.id, phones[event.phone], now, answered=False)
     known = before.opted_out.get(phones[event.phone])
     if (known is None) if event.again else (known is not None and known.until is None):
-        return unchanged(state, f"phone {event.phone + 1} says again what is known")
+        # Remembered all the same: an old STOP must not undo the START that came after it.
+        return Decision(
+            incident=None,
+            ledger=msgspec.structs.replace(state.ledger, conversation=before),
+            notes=(Note(Severity.INFO, f"phone {event.phone + 1} says again what is known"),),
+        )
     if event.again:
         after = before.without_opt_out(phones[event.phone])
         title = f"Phone {event.phone + 1} takes texts again"

@@ -163,7 +163,7 @@ class FirestoreStore:
             snapshots = client.get_all(references, retry=None, timeout=timeout)
             return _found(one for one in snapshots if one.exists)
 
-        return self._ask(deadline, read)
+        return self._ask(deadline, read) if keys else []
 
     def open_incidents(self, deadline: float) -> list[Found]:
         """As the port says."""

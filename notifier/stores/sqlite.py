@@ -136,6 +136,8 @@ class SqliteStore:
 
     def read(self, keys: Sequence[str], deadline: float) -> list[Found]:
         """As the port says."""
+        if not keys:
+            return []
         places = ", ".join("?" * len(keys))
         return self._search(deadline, f"name IN ({places})", *(f"{INCIDENTS}/{key}" for key in keys))
 

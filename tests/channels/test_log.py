@@ -95,7 +95,15 @@ class Empty(msgspec.Struct):
         (timedelta(minutes=1), 60.0),
         (
             Outcome(Result.SENT),
-            {"result": "sent", "detail": "", "retry_after": None, "provider_id": "", "warning": ""},
+            {
+                "result": "sent",
+                "detail": "",
+                "retry_after": None,
+                "provider_id": "",
+                "warning": "",
+                "opted_out": False,
+                "elsewhere": False,
+            },
         ),
         ((Label("a", "b"),), [{"name": "a", "value": "b"}]),
         ({Severity.INFO: {1}}, {"info": [1]}),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from email import message_from_bytes
 from email.policy import default
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ from tests.firestore_emulator import free_port
 PUBLIC_URL = "https://pager.example.com/notify"
 """What Twilio calls, and signs: as on Google's front end, the process itself sees neither the name nor `/notify`."""
 NEXT_TOKEN = "next-token-of-no-worth"
+AT_ONCE = 8
+"""Alerts that come at the same time, where there are many."""
 PATIENCE = 20
 """Seconds for the store, on a busy machine."""
 
@@ -96,6 +99,12 @@ class Pager:
         self.store.commit(seen, _soon(), ledger=_older(seen.ledger, by))
         for text in self.twilio.texts:
             text.at -= by
+
+    def warm_up(self) -> None:
+        """Post some alerts at once: a cold emulator lets them time out, and then texts go out without the store."""
+        with ThreadPoolExecutor(AT_ONCE) as senders:
+            list(senders.map(partial(self.alert, severity="Info"), map(str, range(2 * AT_ONCE))))
+        self.forget()
 
     def forget(self) -> None:
         """As if nothing had ever happened, for the next test."""
@@ -202,4 +211,5 @@ def pager(host: str, folder: Path, settings: Mapping[str, str], policy: Mapping[
         }
         one = Pager(host, whole, folder, port, stack)
         one.providers, one.mailbox = taken, mail
+        one.warm_up()
         yield one

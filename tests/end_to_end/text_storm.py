@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from tests.end_to_end.pager import Pager, Told, pager
+from tests.end_to_end.pager import AT_ONCE, Pager, Told, pager
 from tests.end_to_end.twilio_api import PHONES
 from tests.firestore_emulator import any_emulator
 
@@ -30,7 +30,6 @@ QUARTER = 900
 """Seconds; an unanswered page goes to the next phone after so many, by the shipped policy."""
 ROOM_AFTER = 3_700
 """Seconds; by then the window has room again."""
-AT_ONCE = 8
 
 
 @dataclass

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from notifier.core.alert import Label
+from notifier.core.digest import MOST
 from notifier.core.incident import SCHEMA, Incident, IncidentState
 from notifier.core.ledger import Ledger, Slot
 from notifier.ports import Conflict, DocumentUnreadable, Found, Gathered, Store, StoreDown, StoreRefused
@@ -353,6 +354,45 @@ class TestWaiting:
         stored(store, "b", waiting_since=at(2))
         place.plant("incidents/a", to_fields(an_incident(waiting_since=at(1))) | {"schema": 99})
         assert [(one.key, one.incident is None) for one in store.waiting(10, soon())] == [("a", True), ("b", False)]
+
+
+class TestRead:
+    """Several incidents by their keys."""
+
+    def test_finds_those_that_are_there_and_leaves_out_the_others(self, store: Store) -> None:
+        incidents = {key: stored(store, key, title=key) for key in ("a", "b", "c")}
+        found = store.read(["c", "missing", "a"], soon())
+        assert sorted((one.key, one.incident) for one in found) == [("a", incidents["a"]), ("c", incidents["c"])]
+
+    def test_finds_them_whatever_their_state(self, store: Store) -> None:
+        for state in IncidentState:
+            stored(store, state.value, state=state)
+        keys = [state.value for state in IncidentState]
+        assert sorted(one.key for one in store.read(keys, soon())) == sorted(keys)
+
+    def test_finds_nothing_in_an_empty_store(self, store: Store) -> None:
+        assert store.read([KEY], soon()) == []
+
+    def test_finds_as_many_as_a_digest_may_hold(self, store: Store) -> None:
+        keys = [f"{number:032x}" for number in range(MOST)]
+        with ThreadPoolExecutor(8) as threads:
+            list(threads.map(lambda key: stored(store, key), keys))
+        assert sorted(one.key for one in store.read(keys, soon())) == keys
+
+    def test_a_document_that_cannot_be_read_hides_no_other(self, store: Store, place: Place) -> None:
+        stored(store, "a")
+        place.plant("incidents/b", to_fields(an_incident(key="b")) | {"schema": SCHEMA + 1, "title": "S3CRET"})
+        a, b = sorted(store.read(["a", "b"], soon()), key=lambda one: one.key)
+        assert (a.incident, b.incident) == (an_incident(key="a"), None)
+        assert "incidents/b was written by a newer notifier" in b.trouble
+        assert "S3CRET" not in b.trouble
+
+    def test_without_keys_nobody_is_asked(self, store: Store) -> None:
+        assert store.read([], time.monotonic() - 1) == []
+
+    def test_past_the_deadline_nothing_is_asked(self, store: Store) -> None:
+        with pytest.raises(StoreDown):
+            store.read([KEY], time.monotonic() - 1)
 
 
 class TestOpen:

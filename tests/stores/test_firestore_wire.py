@@ -59,6 +59,17 @@ def test_a_read_is_one_call_tried_twice_with_a_timeout_each(
         assert 10 < server.calls[1].seconds <= 20
 
 
+def test_a_read_of_several_is_one_call_tried_twice_with_a_timeout_each(
+    store: FirestoreStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with failing(monkeypatch, grpc.StatusCode.UNAVAILABLE) as server:
+        with pytest.raises(StoreDown):
+            store.read(["a", "b", "c"], soon(20))
+        assert [call.method for call in server.calls] == ["BatchGetDocuments"] * 2
+        assert 5 < server.calls[0].seconds <= 10
+        assert 10 < server.calls[1].seconds <= 20
+
+
 def test_a_commit_is_one_call_tried_twice_with_a_timeout_each(
     store: FirestoreStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,10 +125,12 @@ def test_what_firestore_never_takes_is_our_own_bug_and_no_outage(
     with failing(monkeypatch, grpc.StatusCode[code]) as server:
         with pytest.raises(StoreRefused) as read:
             store.gather(KEY, soon())
+        with pytest.raises(StoreRefused) as several:
+            store.read([KEY], soon())
         with pytest.raises(StoreRefused) as written:
             store.commit(NEW, soon(), incident=an_incident())
-        assert len(server.calls) == 2
-    assert "S3CRET" not in f"{read.value} {written.value}"
+        assert len(server.calls) == 3
+    assert "S3CRET" not in f"{read.value} {several.value} {written.value}"
 
 
 @pytest.mark.parametrize("code", ["FAILED_PRECONDITION", "ALREADY_EXISTS", "ABORTED", "NOT_FOUND"])

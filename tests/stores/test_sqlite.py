@@ -52,6 +52,15 @@ def test_a_reader_does_not_wait_for_a_writer(store: SqliteStore, file: Path) -> 
         assert store.gather(KEY, soon()) == written
 
 
+def test_several_are_read_with_one_statement(store: SqliteStore) -> None:
+    statements: list[str] = []
+    connection_of(store).set_trace_callback(statements.append)
+    store.read(["a", "b", "c"], soon())
+    assert [one for one in statements if not one.startswith("PRAGMA busy_timeout")] == [
+        "SELECT name, body FROM documents WHERE name IN ('incidents/a', 'incidents/b', 'incidents/c')"
+    ]
+
+
 def test_locked_by_another_process_past_the_deadline_is_down(store: SqliteStore, file: Path) -> None:
     connection_of(store)
     with closing(sqlite3.connect(file, isolation_level=None)) as other:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,9 @@ from flask import Request, Response
 from werkzeug.datastructures import Headers
 from werkzeug.test import EnvironBuilder
 
-from notifier.auth import AcknowledgeLinks, Callers
+from notifier.auth import AcknowledgeLinks, Callers, TwilioSignatures
+from notifier.callbacks import Callbacks
+from notifier.channels.twilio_errors import report_of
 from notifier.core.alert import Severity
 from notifier.core.incident import Incident
 from notifier.core.ledger import Ledger
@@ -26,12 +28,14 @@ from notifier.core.policy import parse_policy
 from notifier.degraded import Degraded
 from notifier.ports import Found, Gathered, Store
 from notifier.relay import Relay
+from notifier.replies import Replies
 from notifier.sending import Sender, at_once
 from notifier.stores.sqlite import SqliteStore
 from notifier.tick import Tick
 from notifier.web import Web
 from notifier.wiring import RandomIds
 from tests.builders import texting
+from tests.web.twilio_posts import ACCOUNT, AUTH_TOKEN, PHONES, PUBLIC_URL
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "made-up-token-of-the-tests"
@@ -85,15 +89,20 @@ class MemoryLog:
 
 
 class RecordingChannel:
-    """Remembers what it was told."""
+    """Remembers what it was told. Each text has a sid, as at Twilio: `SM0...01`, `SM0...02`, ..."""
 
     def __init__(self, name: str, sent: list[tuple[str, Message]]) -> None:
         self.name = name
+        self.on_send: Callable[[Message], None] = lambda _: None
         self._sent = sent
+        self._texts = 0
 
     def send(self, message: Message, deadline: float) -> Outcome:
         self._sent.append((self.name, message))
-        return Outcome(Result.SENT)
+        self._texts += message.phone is not None
+        outcome = Outcome(Result.SENT, provider_id=f"SM{self._texts:032}" if message.phone is not None else "")
+        self.on_send(message)
+        return outcome
 
     def preview(self, message: Message) -> str:
         return message.headline
@@ -142,17 +151,21 @@ class BrokenStore:
 class Pager:
     """One instance, with what it sent and logged."""
 
-    def __init__(self, file: Path, *, store: Store | None = None, callers: Callers | None = None) -> None:
+    def __init__(
+        self, file: Path, *, store: Store | None = None, callers: Callers | None = None, phones: int = 1
+    ) -> None:
         self.file = file
         self.clock = TurnableClock()
         self.log = MemoryLog()
         self.sent: list[tuple[str, Message]] = []
         self.sqlite = SqliteStore(file)
-        channels = {name: RecordingChannel(name, self.sent) for name in (*FREE, "sms")}
-        policy = POLICY.deployed({"log", *channels}, texting(1))
+        self.channels = {name: RecordingChannel(name, self.sent) for name in (*FREE, "sms")}
+        signatures = TwilioSignatures(auth_tokens=(AUTH_TOKEN,), public_url=PUBLIC_URL)
+        callbacks = Callbacks(account_sid=ACCOUNT, signatures=signatures, phones=PHONES[:phones], judge=report_of)
+        policy = POLICY.deployed({"log", *self.channels}, texting(phones, replies=True))
         ids = RandomIds()
-        sender = Sender(channels=channels, texts=EmptyList(), clock=self.clock, log=self.log, all_at_once=at_once)
-        self.links = AcknowledgeLinks(webhook_token=TOKEN, public_url="https://pager.example.com")
+        sender = Sender(channels=self.channels, texts=EmptyList(), clock=self.clock, log=self.log, all_at_once=at_once)
+        self.links = AcknowledgeLinks(webhook_token=TOKEN, public_url=PUBLIC_URL)
         self.relay = Relay(
             policy=policy,
             store=store or self.sqlite,
@@ -163,6 +176,7 @@ class Pager:
             log=self.log,
             lease=timedelta(seconds=30),
             acknowledge_url=self.links.url,
+            report_url=callbacks.report_url,
         )
         tick = Tick(
             relay=self.relay,
@@ -173,11 +187,14 @@ class Pager:
             all_at_once=at_once,
         )
         token_only = Callers(webhook_token=TOKEN, oidc_emails=(), audience="", clock=self.clock)
+        replies = Replies(relay=self.relay, store=store or self.sqlite, policy=policy, clock=self.clock, log=self.log)
         self.web = Web(
             relay=self.relay,
             tick=tick,
+            replies=replies,
             callers=callers or token_only,
             links=self.links,
+            callbacks=callbacks,
             clock=self.clock,
             log=self.log,
         )

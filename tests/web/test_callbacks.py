@@ -21,6 +21,7 @@ from werkzeug.test import EnvironBuilder
 from notifier.auth import Forged, TwilioSignatures, twilio_signature
 from notifier.callbacks import (
     FIELDS,
+    FORM_BYTES,
     STATUS_PATH,
     TEXT_PATH,
     Callbacks,
@@ -36,70 +37,25 @@ from notifier.core.alert import printable
 from notifier.core.report import Report
 from tests.builders import ROOT
 from tests.channels.support import make_message, soon
+from tests.web.twilio_posts import ACCOUNT, AUTH_TOKEN, PHONES, PUBLIC_URL, SENDER, SID, reported, texted
 
 SPECIFICATION = ROOT.parent / "shared" / "vectors" / "twilio_messages_openapi.augmented.json"
-TOKEN = "not-a-real-auth-token"
-PUBLIC_URL = "https://pager.example.com"
-ACCOUNT = "AC" + "a" * 32
-SID = "SM" + "0" * 32
-PHONES = ("+15555550101", "+15555550102")
-SENDER = "+15005550006"
 KEY = "0123456789abcdef" * 2
 DELIVERY = "opened/sms/0/1"
 
 
-def judge(status: str, code: int | None) -> Report:
+STATUSES = ["accepted", "scheduled", "queued", "sending", "sent", "delivered", "undelivered", "failed", "canceled"]
+STATUSES += ["read", "partially_delivered"]
+
+
+def judge(status: str, code: int | None) -> Report | None:
     """Stands for the table of Twilio's errors; shows what it was asked."""
-    return Report(trouble=f"{status} {code}")
+    return Report(trouble=f"{status} {code}") if status in STATUSES else None
 
 
-def callbacks(token: str = TOKEN, public_url: str = PUBLIC_URL) -> Callbacks:
+def callbacks(token: str = AUTH_TOKEN, public_url: str = PUBLIC_URL) -> Callbacks:
     signatures = TwilioSignatures(auth_tokens=(token,), public_url=public_url)
     return Callbacks(account_sid=ACCOUNT, signatures=signatures, phones=PHONES, judge=judge)
-
-
-def reported(**changes: str | None) -> Fields:
-    """The fields of a delivery report; `changes` of None are left out."""
-    fields: dict[str, str | None] = {
-        "SmsSid": SID,
-        "SmsStatus": "delivered",
-        "MessageStatus": "delivered",
-        "To": PHONES[1],
-        "MessageSid": SID,
-        "AccountSid": ACCOUNT,
-        "From": SENDER,
-        "ApiVersion": "2010-04-01",
-        "RawDlrDoneDate": "2607171206",
-        **changes,
-    }
-    return [(name, value) for name, value in fields.items() if value is not None]
-
-
-def texted(**changes: str | None) -> Fields:
-    """The fields of a text to our number; `changes` of None are left out."""
-    fields: dict[str, str | None] = {
-        "ToCountry": "US",
-        "ToState": "",
-        "SmsMessageSid": SID,
-        "NumMedia": "0",
-        "ToCity": "",
-        "FromZip": "",
-        "SmsSid": SID,
-        "FromState": "",
-        "SmsStatus": "received",
-        "FromCity": "",
-        "Body": "ack",
-        "FromCountry": "US",
-        "To": SENDER,
-        "ToZip": "",
-        "NumSegments": "1",
-        "MessageSid": SID,
-        "AccountSid": ACCOUNT,
-        "From": PHONES[1],
-        "ApiVersion": "2010-04-01",
-        **changes,
-    }
-    return [(name, value) for name, value in fields.items() if value is not None]
 
 
 def query_of(url: str) -> str:
@@ -178,7 +134,7 @@ def test_without_signatures_there_is_no_address(missing: dict[str, str]) -> None
 
 def admitted(body: bytes, signed: Fields, path: str = TEXT_PATH, query: str = "") -> Fields:
     url = f"{PUBLIC_URL}{path}?{query}" if query else f"{PUBLIC_URL}{path}"
-    return callbacks().admit(path, query, body, twilio_signature(TOKEN, url, signed))
+    return callbacks().admit(path, query, body, twilio_signature(AUTH_TOKEN, url, signed))
 
 
 @pytest.mark.parametrize(
@@ -233,11 +189,25 @@ def test_more_fields_are_refused_though_they_are_signed() -> None:
         admitted(urlencode(fields).encode(), fields)
 
 
+def test_the_longest_text_that_twilio_may_send_is_taken() -> None:
+    fields = texted(
+        Body="👍" * 800 + "漢" * 800, **{f"MediaUrl{number}": "https://" + "x" * 500 for number in range(10)}
+    )
+    assert admitted(urlencode(fields).encode(), fields) == fields
+
+
+@pytest.mark.parametrize("size", [FORM_BYTES + 1, 1_000_000])
+def test_a_form_that_is_longer_than_any_of_twilios_is_refused_though_it_is_signed(size: int) -> None:
+    fields = [("Body", "x" * (size - len("Body=")))]
+    with pytest.raises(Forged, match="at most 65536 bytes"):
+        admitted(urlencode(fields).encode(), fields)
+
+
 @pytest.mark.parametrize("path", [STATUS_PATH, TEXT_PATH])
 def test_a_form_for_one_path_is_not_admitted_at_another(path: str) -> None:
     other = {STATUS_PATH: TEXT_PATH, TEXT_PATH: STATUS_PATH}[path]
     fields = reported()
-    signature = twilio_signature(TOKEN, PUBLIC_URL + other, fields)
+    signature = twilio_signature(AUTH_TOKEN, PUBLIC_URL + other, fields)
     with pytest.raises(Forged):
         callbacks().admit(path, "", urlencode(fields).encode(), signature)
 
@@ -245,7 +215,7 @@ def test_a_form_for_one_path_is_not_admitted_at_another(path: str) -> None:
 def test_a_request_as_twilio_makes_it_is_read_through_flask() -> None:
     """The address with its fragment goes out; what comes in is its path and query, signed, and a form."""
     requested = callbacks().report_url(KEY, 2, 3, DELIVERY).partition("#")[0]
-    signature = RequestValidator(TOKEN).compute_signature(requested, MultiDict(reported()))
+    signature = RequestValidator(AUTH_TOKEN).compute_signature(requested, MultiDict(reported()))
     path_and_query = requested.removeprefix(PUBLIC_URL)
     builder = EnvironBuilder(path_and_query, method="POST", data=urlencode(reported()).encode())
     builder.headers["X-Twilio-Signature"] = signature
@@ -265,9 +235,6 @@ def test_a_request_as_twilio_makes_it_is_read_through_flask() -> None:
 
 
 # Delivery reports
-
-STATUSES = ["accepted", "scheduled", "queued", "sending", "sent", "delivered", "undelivered", "failed", "canceled"]
-STATUSES += ["read", "partially_delivered"]
 
 
 @pytest.mark.parametrize("status", STATUSES)
@@ -319,7 +286,6 @@ STRANGE_REPORTS: dict[str, tuple[dict[str, str | None], str]] = {
     "no sid": ({"MessageSid": None}, "without a sid"),
     "a sid of something else": ({"MessageSid": "CA" + "0" * 32}, "without a sid"),
     "a new status": ({"MessageStatus": "levitating"}, "a status we do not know"),
-    "a status of texts to us": ({"MessageStatus": "received"}, "a status we do not know"),
     "a status in capitals": ({"MessageStatus": "DELIVERED"}, "a status we do not know"),
     "no status": ({"MessageStatus": None}, "a status we do not know"),
 }
@@ -375,7 +341,7 @@ def test_a_field_that_is_there_twice_with_one_value_is_taken(name: str) -> None:
 )
 def test_a_sid_is_taken_just_where_the_channel_takes_it(sid: str) -> None:
     report = callbacks().read_report(reported(MessageSid=sid), QUERY)
-    channel = Twilio(Wire(), account_sid=ACCOUNT, auth_token=TOKEN, sender=SENDER, phones=PHONES)
+    channel = Twilio(Wire(), account_sid=ACCOUNT, auth_token=AUTH_TOKEN, sender=SENDER, phones=PHONES)
     with responses.RequestsMock() as mocked:
         url = f"https://api.twilio.com/2010-04-01/Accounts/{ACCOUNT}/Messages.json"
         mocked.post(url, json={"sid": sid, "status": "queued"}, status=201)

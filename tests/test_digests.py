@@ -1,4 +1,4 @@
-"""Somebody answers many incidents in one go."""
+"""Somebody answers a digest, not by text: by a link in what is said of it, or on the command line."""
 
 from __future__ import annotations
 
@@ -41,24 +41,6 @@ def digest_of(instance: Instance) -> Incident:
     return digest
 
 
-def test_a_channel_that_takes_its_time_costs_none_of_them_its_acknowledgement(instance: Instance) -> None:
-    instance.channels["slack"].on_send = lambda _: instance.clock.pass_time(seconds=1)
-    taken = instance.relay.acknowledge_all(still_open(instance), "Ana", instance.deadlines())
-    assert [one.error for one in taken.values()] == [None] * MANY
-    assert still_open(instance) == []
-
-
-def test_who_cannot_be_told_in_time_is_told_by_the_tick(instance: Instance) -> None:
-    slack = instance.channels["slack"]
-    slack.on_send = lambda _: instance.clock.pass_time(seconds=1)
-    instance.relay.acknowledge_all(still_open(instance), "Ana", instance.deadlines())
-    slack.on_send = lambda _: None
-    assert len(acknowledgements(slack.headlines)) < MANY
-    instance.clock.pass_time(minutes=1)
-    instance.tick.run(instance.clock.monotonic())
-    assert len(acknowledgements(slack.headlines)) == MANY
-
-
 def test_a_digest_is_acknowledged_with_all_that_it_tells_of(instance: Instance) -> None:
     digest = digest_of(instance)
     taken = instance.relay.acknowledge(digest, 1, "Ana", instance.deadlines())
@@ -83,7 +65,3 @@ def test_a_digest_pages_on_while_one_of_its_members_could_not_be_acknowledged(
         instance.relay.acknowledge(digest, 1, "Ana", instance.deadlines())
     left = {one.key for one in still_open(instance)}
     assert left & {digest.key, *(member.key for member in digest.members)} == {digest.key, digest.members[3].key}
-
-
-def acknowledgements(headlines: list[str]) -> set[str]:
-    return {headline for headline in headlines if headline.startswith("ACKNOWLEDGED")}
