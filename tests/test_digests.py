@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from notifier.core.incident import Incident, IncidentState
+from notifier.core.incident import Incident
 from notifier.ports import Gathered, StoreDown
 from notifier.stores.sqlite import SqliteStore
 from tests.builders import an_alert
@@ -39,14 +39,6 @@ def digest_of(instance: Instance) -> Incident:
     instance.tick.run(instance.clock.monotonic())
     (digest,) = [one for one in still_open(instance) if one.members]
     return digest
-
-
-def test_a_digest_is_acknowledged_with_all_that_it_tells_of(instance: Instance) -> None:
-    digest = digest_of(instance)
-    taken = instance.relay.acknowledge(digest, 1, "Ana", instance.deadlines())
-    assert taken.incident is not None
-    assert taken.incident.state is IncidentState.ACKNOWLEDGED
-    assert len(still_open(instance)) == MANY - len(digest.members)
 
 
 def test_a_digest_pages_on_while_one_of_its_members_could_not_be_acknowledged(

@@ -113,6 +113,20 @@ def test_the_same_text_again_costs_one_round_trip_and_writes_nothing(instance: I
     assert (instance.store.calls, instance.store.written) == (["gather"], 0)
 
 
+def test_the_same_text_twice_at_the_same_moment_is_answered_once(instance: Instance) -> None:
+    take(instance, "db")
+    answers: list[str] = []
+
+    def come_again(call: str) -> None:
+        if call == "open_incidents":
+            instance.store.before = lambda _: None
+            answers.append(text(instance, "status"))
+
+    instance.store.before = come_again
+    answers.append(text(instance, "status"))
+    assert [bool(answer) for answer in answers] == [True, False]
+
+
 def test_what_somebody_else_acknowledged_meanwhile_counts_as_done(instance: Instance) -> None:
     take(instance, "db")
 
@@ -159,25 +173,26 @@ def test_sent_again_it_acknowledges_what_is_left(instance: Instance, store: Stub
 # Channels that are slow
 
 
+def takes_seconds(instance: Instance, seconds: float) -> None:
+    """Slack, for each message."""
+
+    def send(_: Message) -> None:
+        instance.clock.pass_time(seconds=seconds)
+
+    instance.channels["slack"].on_send = send
+
+
 def test_all_are_acknowledged_however_slow_a_channel_is(instance: Instance) -> None:
     names = [f"db-{number}" for number in range(12)]
     take(instance, *names, severity="warning")
-
-    def is_slow(_: Message) -> None:
-        instance.clock.pass_time(seconds=2)
-
-    instance.channels["slack"].on_send = is_slow
+    takes_seconds(instance, 2)
     assert text(instance, "ack all").startswith("12 acknowledged: ")
     assert are_acknowledged(instance, *names) == [True] * 12
 
 
 def test_whoever_acknowledged_hears_so_however_slow_a_channel_is(instance: Instance) -> None:
     take(instance, "db")
-
-    def is_slow(_: Message) -> None:
-        instance.clock.pass_time(seconds=6)
-
-    instance.channels["slack"].on_send = is_slow
+    takes_seconds(instance, 6)
     assert text(instance, "ack").startswith("1 acknowledged: ")
 
 
@@ -193,11 +208,7 @@ def test_of_what_there_was_no_time_to_tell_the_tick_does(instance: Instance) -> 
     names = [f"db-{number}" for number in range(12)]
     take(instance, *names, severity="warning")
     instance.channels["slack"].told.clear()
-
-    def is_slow(_: Message) -> None:
-        instance.clock.pass_time(seconds=2)
-
-    instance.channels["slack"].on_send = is_slow
+    takes_seconds(instance, 2)
     text(instance, "ack all")
     assert 1 <= len(instance.channels["slack"].told) < 12
     instance.channels["slack"].on_send = lambda _: None
@@ -270,10 +281,14 @@ def test_a_digest_whose_members_the_store_does_not_take_stays_open_itself(instan
 def test_all_of_a_digest_is_acknowledged_however_slow_a_channel_is(instance: Instance) -> None:
     names = [f"db-{number}" for number in range(8)]
     gather_a_digest(instance, *names)
-
-    def is_slow(_: Message) -> None:
-        instance.clock.pass_time(seconds=2)
-
-    instance.channels["slack"].on_send = is_slow
+    takes_seconds(instance, 2)
     assert text(instance, "ack").startswith("8 acknowledged: ")
+    assert are_acknowledged(instance, *names) == [True] * 8
+
+
+def test_so_it_is_where_somebody_answers_it_in_another_way(instance: Instance) -> None:
+    names = [f"db-{number}" for number in range(8)]
+    gather_a_digest(instance, *names)
+    takes_seconds(instance, 2)
+    instance.acknowledge(instance.channels["sms"].told[-1].incident)
     assert are_acknowledged(instance, *names) == [True] * 8

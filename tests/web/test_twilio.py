@@ -351,7 +351,7 @@ def text(pager: Pager, body: str, *, phone: int = 0, sid: str = "", **changes: s
     return "".join(message.text or "" for message in response.findall("Message"))
 
 
-@pytest.mark.parametrize("body", ["ack", "ACK", "Ack.", " ack\n", "ok", "Ok!", "OK"])
+@pytest.mark.parametrize("body", ["ack", "ACK", "Ack.", " ack\n", "ok", "Ok!", "Ok !", "OK"])
 def test_ack_acknowledges_what_that_phone_was_paged_for(pager: Pager, body: str) -> None:
     ref = open_incident(pager)
     assert text(pager, body) == f"1 acknowledged: #{ref} db is down"
