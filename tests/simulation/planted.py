@@ -129,7 +129,7 @@ BUGS: dict[str, Bug] = {
         "    gathered = state.ledger\n",
     ),
     "a digest is not told to its members": Bug(
-        "notifier.digests", "            self._relay.take_event(member.key, event, deadlines)\n", "            pass\n"
+        "notifier.digests", "in self._relay.take_events(events, deadlines).values()", "in ()"
     ),
     "reports in any order": Bug(
         "notifier.core.reporting",
