@@ -11,7 +11,6 @@ from notifier.core.alert import Alert, Severity
 from notifier.core.escalation import pages_with_room
 from notifier.core.events import Alerted, Decision, Ticked
 from notifier.core.incident import IncidentState
-from notifier.core.ledger import Ledger
 from notifier.core.message import message_of
 from notifier.core.outcome import Outcome, Result
 from notifier.core.report import Progress
@@ -25,6 +24,7 @@ from tests.builders import (
     an_alert,
     decide,
     delivery,
+    full,
     known,
     opened,
     recorded,
@@ -47,14 +47,6 @@ def after(**length: float) -> datetime:
 def close(before: Decision, now: datetime) -> Decision:
     event = Alerted(an_alert(closed=True))
     return decide(event, before.incident, before.ledger, now=now, claim=a_claim(now, "closer"))
-
-
-def full(taken: int, now: datetime = NOON) -> Ledger:
-    """A window that holds so many texts of other incidents."""
-    ledger = Ledger()
-    for number in range(taken):
-        ledger = ledger.with_slot(f"other/1/opened/sms/{number}/1", now, now)
-    return ledger
 
 
 def capped(severity: str = "critical", *, taken: int = 5) -> Decision:

@@ -25,6 +25,7 @@ from tests.builders import (
     delivery,
     failed_report,
     known,
+    listed,
     opened,
     recorded,
     settle,
@@ -51,28 +52,6 @@ def a_text(before: Decision, created_at: datetime = NOON, **fields: object) -> T
     """A text about this incident, as the list shows it."""
     given: dict[str, object] = {"id": "SM1", "body": f"CRITICAL: db is down #{known(before).ref}", **fields}
     return Text(created_at=created_at, **given)  # type: ignore[arg-type]
-
-
-def listed(
-    before: Decision,
-    *texts: Text,
-    now: datetime,
-    listing: Listing | None = None,
-    page: str = PAGE,
-    ledger: Ledger | None = None,
-    **changes: object,
-) -> Decision:
-    """The tick at `now` finds the page due, and the list shows `texts`."""
-    ticked = tick(before, now, ledger=ledger)
-    finding = Finding(
-        delivery=page,
-        generation=known(ticked).generation,
-        number=delivery(ticked, page).attempts,
-        asked_at=now,
-        listing=listing or Listing(texts=texts),
-    )
-    event = Settled(findings=(msgspec.structs.replace(finding, **changes),), second_try=False)
-    return decide(event, ticked.incident, ticked.ledger, now=now, claim=a_claim(now, f"tick at {now}"))
 
 
 class TestFound:
