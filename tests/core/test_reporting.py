@@ -152,6 +152,15 @@ class TestBeforeTheRecord:
         early = report(opened(), Progress.TAKEN, after(seconds=9))
         assert tick(early, after(seconds=31)).look_up == ()
 
+    def test_of_the_second_try_it_comes_under_another_name(self) -> None:
+        """The first try was made, failed at once and had a name already; the second is on its way."""
+        first = opened()
+        event = settle(first, {PAGE: Outcome(Result.RETRY, "30001: full", provider_id="SM1")}, second_try=True)
+        second = decide(event, first.incident, first.ledger)
+        assert delivery(second, PAGE).attempts == 2
+        early = report(second, Progress.DELIVERED, after(seconds=1), number=2, text_id="SM2")
+        assert (states(early)[PAGE], delivery(early, PAGE).provider_id) == ("sent", "SM2")
+
 
 class TestThoughtUnsent:
     """Nobody found the text, and then it came all the same."""
