@@ -10,6 +10,8 @@ from notifier.core.claiming import claim_due, landed_before
 from notifier.core.draft import Draft
 from notifier.core.events import Claim, Decision, Reported, State, unchanged
 from notifier.core.incident import Delivery, DeliveryState
+from notifier.core.listing import Text
+from notifier.core.message import message_of
 from notifier.core.owing import is_wanted, owe_answer
 from notifier.core.policy import Policy
 from notifier.core.report import Progress, Report
@@ -36,6 +38,7 @@ def reported(state: State, event: Reported, policy: Policy, now: datetime, claim
     if words := _why_it_changes_nothing(delivery, event):
         return unchanged(state, f"{who(delivery)} of #{known.ref}: {words}")
     take_word(draft, event.delivery, event.id, event.report, "its delivery report came")
+    _count(draft, event)
     owe_answer(draft)
     claim_due(draft)
     return draft.decision()
@@ -61,6 +64,15 @@ def take_word(draft: Draft, key: str, text_id: str, report: Report, how: str) ->
         draft.note(f"{who(delivery)}: delivered")
     else:
         draft.update(key, report_due_at=asks_at(draft, key))
+
+
+def _count(draft: Draft, event: Reported) -> None:
+    """A text that nobody could find has given its slot back; once it is known to be out it counts, as if listed."""
+    delivery = draft.incident.deliveries[event.delivery]
+    if delivery.state is DeliveryState.SENT:
+        words = message_of(draft.incident, event.delivery, draft.policy).sms
+        text = Text(id=event.id, created_at=delivery.claimed_at or draft.now, body=words)
+        draft.ledger = draft.ledger.with_listed((text,), delivery.phone or 0, draft.now)
 
 
 def asks_at(draft: Draft, key: str) -> datetime | None:

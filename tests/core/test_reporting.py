@@ -184,6 +184,13 @@ class TestThoughtUnsent:
         found = report(lost(), Progress.DELIVERED, after(seconds=20))
         assert (states(found)[PAGE], delivery(found, PAGE).due_at) == ("sent", None)
 
+    def test_it_counts_for_the_cap_again(self) -> None:
+        pending = thought_unsent()
+        assert pending.ledger.taken(after(seconds=61)) == 0
+        found = report(pending, Progress.DELIVERED, after(seconds=61))
+        assert found.ledger.taken(after(seconds=61)) == 1
+        assert found.ledger.totals.of(NOON).texts == 1
+
     def again(self, result: Result) -> Decision:
         """It was sent a second time, which ended so."""
         second = listed(listed(lost(), now=after(seconds=30)), now=after(seconds=60))
