@@ -55,7 +55,9 @@ def take_word(draft: Draft, key: str, text_id: str, report: Report, how: str) ->
         heard_opt_out(draft, delivery)
     if report.progress is Progress.FAILED:
         draft.update(key, state=DeliveryState.FAILED, detail=report.trouble, passes=report.passes)
-        could_not_page(draft, key, report.trouble)
+        if delivery.state is not DeliveryState.FAILED:
+            # Else it failed as soon as it was made: all that follows from that is done.
+            could_not_page(draft, key, report.trouble)
         return
     if delivery.state is not DeliveryState.SENT:
         draft.update(key, state=DeliveryState.SENT, detail=how)
@@ -107,6 +109,7 @@ def _why_it_changes_nothing(delivery: Delivery, event: Reported) -> str:
         return "" if late else "a delivery report on an earlier text of this page"
     if delivery.provider_id and delivery.provider_id != event.id:
         return "a delivery report on a text with another id"
-    if not is_newer(delivery, event.report.progress):
+    failed = delivery.state is DeliveryState.FAILED and not event.report.progress.is_final
+    if failed or not is_newer(delivery, event.report.progress):
         return f"{event.report.progress.value} is no news"
     return ""

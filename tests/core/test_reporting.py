@@ -359,6 +359,34 @@ class TestFailed:
         step = recorded(failed(sent(), **OFF))
         assert states(tick(step, after(minutes=15)))[AGAIN] == "claimed"
 
+    def test_the_other_that_failed_first_is_not_paged_for_it_twice(self) -> None:
+        """A failure that was recorded when it was sent is reported, too, once the next phone has failed as well."""
+        first = opened()
+        dead = Outcome(Result.REJECTED, "30003: the phone is off", provider_id="SM1")
+        ends = settle(first, {**dict.fromkeys(first.send, Outcome(Result.SENT)), PAGE: dead})
+        second = decide(ends, first.incident, first.ledger)
+        both = failed(recorded(second), after(seconds=20), delivery=SECOND, **OFF)
+        again = failed(recorded(both, now=after(seconds=20)), after(seconds=30), **OFF)
+        assert again.send == ()
+        assert known(again).history == known(recorded(both, now=after(seconds=20))).history
+
+    def test_its_report_tells_then_whether_the_phone_may_be_back(self) -> None:
+        first = opened(policy=ONE_PHONE)
+        dead = Outcome(Result.REJECTED, "30003: the phone is off", provider_id="SM1")
+        ends = settle(first, {**dict.fromkeys(first.send, Outcome(Result.SENT)), PAGE: dead})
+        step = decide(ends, first.incident, first.ledger, policy=ONE_PHONE)
+        told = failed(step, after(seconds=10), policy=ONE_PHONE, **OFF)
+        assert states(tick(told, after(minutes=15), policy=ONE_PHONE))[AGAIN] == "claimed"
+
+    @pytest.mark.parametrize(
+        ("progress", "state"), [(Progress.TAKEN, "failed"), (Progress.SENT, "failed"), (Progress.DELIVERED, "sent")]
+    )
+    def test_one_that_failed_when_it_was_made_is_out_only_if_it_arrived(self, progress: Progress, state: str) -> None:
+        first = opened()
+        dead = Outcome(Result.REJECTED, "30034: not registered", provider_id="SM1")
+        step = decide(settle(first, {PAGE: dead}), first.incident, first.ledger)
+        assert states(report(step, progress, after(seconds=1)))[PAGE] == state
+
     def test_a_third_phone_follows_the_second(self) -> None:
         first = failed(sent(), policy=THREE_PHONES)
         second = decide(
