@@ -37,7 +37,8 @@ def _next_phone(draft: Draft, delivery: Delivery) -> str:
     pages = [page for page in draft.incident.deliveries.values() if page.channel == "sms"]
     since = [page for page in pages if place_of(page) > place_of(delivery) and page.state is not DeliveryState.FAILED]
     if since:
-        return f"phone {(since[-1].phone or 0) + 1} is paged already"
+        waits = since[-1].state is DeliveryState.CAPPED
+        return f"phone {(since[-1].phone or 0) + 1} {'waits for room' if waits else 'is paged'} already"
     if place := owe_next_page(draft, but=delivery.phone):
         return f"phone {place.phone + 1} is next"
     if next_page_due(draft.incident, draft.policy):

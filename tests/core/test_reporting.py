@@ -330,6 +330,12 @@ class TestFailed:
         assert next_page_due(known(late), POLICY) == after(minutes=30)
         assert delivery(late, "notice/opened-sms-0-1-failed/slack").words.endswith("; phone 2 is paged already")
 
+    def test_where_the_cap_holds_the_next_phone_back_it_is_not_said_to_be_paged(self) -> None:
+        step = tick(report(sent(), Progress.SENT), after(minutes=15), ledger=full(5, after(minutes=15)))
+        late = failed(recorded(step, now=after(minutes=15)), after(minutes=16))
+        assert not any("/sms/" in key for key in late.send)
+        assert delivery(late, "notice/opened-sms-0-1-failed/slack").words.endswith("; phone 2 waits for room already")
+
     @pytest.mark.parametrize(("fields", "state"), [(OFF, "claimed"), (LANDLINE, None)], ids=["passes", "for good"])
     def test_the_only_phone_is_paged_again_in_the_next_walk_if_that_may_help(
         self, fields: dict[str, Any], state: str | None
