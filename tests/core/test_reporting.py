@@ -365,6 +365,28 @@ class TestFailed:
         step = recorded(failed(sent(), **OFF))
         assert states(tick(step, after(minutes=15)))[AGAIN] == "claimed"
 
+    def test_all_that_failed_at_once_are_tried_again_a_quarter_of_an_hour_later_and_not_at_once(self) -> None:
+        """Else both walks are over before any of the phones can be back."""
+        first = recorded(failed(sent(), after(seconds=10), **OFF), now=after(seconds=10))
+        both = failed(first, after(seconds=20), delivery=SECOND, **OFF)
+        assert not any("/sms/" in key for key in both.send)
+        assert "tried again" in delivery(both, "notice/opened-sms-1-1-failed/slack").words
+        done = recorded(both, now=after(seconds=20))
+        assert states(tick(done, after(minutes=16)))[AGAIN] == "claimed"
+
+    def test_so_is_one_beside_a_dead_number(self) -> None:
+        first = failed(sent(), after(seconds=10), **OFF)
+        dead = Outcome(Result.REJECTED, "21211: no such number")
+        step = decide(
+            settle(first, {SECOND: dead}),
+            first.incident,
+            first.ledger,
+            now=after(seconds=11),
+            claim=a_claim(after(seconds=11), delivery(first, SECOND).claim),
+        )
+        assert AGAIN not in states(step)
+        assert states(tick(step, after(minutes=15)))[AGAIN] == "claimed"
+
     def test_the_other_that_failed_first_is_not_paged_for_it_twice(self) -> None:
         """A failure that was recorded when it was sent is reported, too, once the next phone has failed as well."""
         first = opened()
