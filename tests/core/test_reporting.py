@@ -46,8 +46,8 @@ AGAIN = "opened/sms/0/2"
 ONE_PHONE = SHIPPED.deployed(ALL_CHANNELS, texting(1))
 THREE_PHONES = SHIPPED.deployed(ALL_CHANNELS, texting(3))
 FINAL = (Progress.DELIVERED, Progress.FAILED)
-OFF = {"trouble": "30003: the phone is off or out of reach", "passes": True}
-LANDLINE = {"trouble": "30006: this number takes no texts"}
+OFF: dict[str, Any] = {"trouble": "30003: the phone is off or out of reach", "passes": True}
+LANDLINE: dict[str, Any] = {"trouble": "30006: this number takes no texts"}
 
 
 def after(**length: float) -> datetime:
