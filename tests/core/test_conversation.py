@@ -124,3 +124,15 @@ class TestAnswers:
             within = [at for other, at in answers if other == phone and first <= at < first + timedelta(hours=1)]
             assert len(within) <= ANSWERS_AN_HOUR
 
+    def test_a_flood_of_other_texts_makes_no_answer_forgotten(self) -> None:
+        conversation = self.answered(5)
+        for number in range(REMEMBERED):
+            conversation = conversation.with_received(f"other{number}", "mark1", after(6), answered=False)
+        assert not conversation.may_answer("mark0", after(7))
+
+    def test_what_is_kept_is_bounded(self) -> None:
+        conversation = Conversation()
+        for number in range(1_000):
+            may = conversation.may_answer("mark0", after(number))
+            conversation = conversation.with_received(f"SM{number}", "mark0", after(number), answered=may)
+        assert len(conversation.received) <= REMEMBERED + ANSWERS_AN_HOUR
