@@ -61,7 +61,7 @@ _WISHES = {
 
 def read_wish(body: str, opt_out: str = "") -> Wish:
     """What a text asks for. `opt_out`: the provider's own word for it (STOP, START, HELP), where it has one."""
-    words = opt_out.strip().casefold() or " ".join(body.split()).rstrip(".!").casefold()
+    words = opt_out.strip().casefold() or " ".join(body.split()).rstrip(".! ").casefold()
     if words in _WISHES:
         return _WISHES[words]
     acknowledges = re.fullmatch("(?:ack|ok)(?: (#?[0-9a-z]{4,6}))?", words)

@@ -73,6 +73,7 @@ class TestReading:
             ("Ok", ""),
             ("  ack \n", ""),
             ("ack.", ""),
+            ("Ack !", ""),
             ("ok!!", ""),
             ("ack 7F3K", "7F3K"),
             ("ok 7f3k", "7F3K"),
