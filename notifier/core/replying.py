@@ -91,8 +91,10 @@ def answer_to_acknowledge(wish: Wish, done: Sequence[Incident], failed: int) -> 
     if failed:
         return f"NOT acknowledged: {failed} of {failed + len(done)}, the state store is unreachable. Send it again."
     if done:
-        names = ", ".join(f"#{one.ref} {one.title}" for one in done)
-        return _fitted(f"{len(done)} acknowledged: ", names, "")
+        names: dict[str, str] = {}
+        for one in done:
+            names |= {member.key: member.title for member in one.members} or {one.key: f"#{one.ref} {one.title}"}
+        return _fitted(f"{len(names)} acknowledged: ", ", ".join(names.values()), "")
     if wish.ref:
         return f"#{wish.ref} is not open. Send status for what is."
     if wish.command is Command.ACKNOWLEDGE_ALL:

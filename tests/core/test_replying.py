@@ -245,6 +245,14 @@ class TestAnswer:
             f"2 acknowledged: #{one.ref} a is down, #{other.ref} b is down"
         )
 
+    def test_of_a_digest_it_says_what_was_in_it(self) -> None:
+        assert answer_to_acknowledge(ACK, [a_digest()], 0) == "2 acknowledged: i0 is down, i1 is down"
+
+    def test_what_is_in_a_digest_too_is_counted_once(self) -> None:
+        held = [known(decide(Alerted(an_alert(incident_id=f"i{number}")), None, full(5))) for number in range(2)]
+        answer = answer_to_acknowledge(ALL, [*held, a_digest()], 0)
+        assert answer.startswith("2 acknowledged: ")
+
     @pytest.mark.parametrize(
         ("wish", "answer"),
         [
