@@ -146,9 +146,14 @@ def opted_out(state: State, event: OptedOut, policy: Policy, now: datetime, clai
         landed = landed_before(Draft(state.incident, state.ledger, policy, now, claim))
         return landed or unchanged(state, "the same text again; nothing is told")
     phones, before = policy.texting.phones, state.ledger.conversation
+    if before.has_received(event.id):
+        return unchanged(state, "the same text again; nothing is told")
     known = before.opted_out.get(phones[event.phone])
     if (known is None) if event.again else (known is not None and known.until is None):
-        return unchanged(state, f"phone {event.phone + 1} says again what is known")
+        # No incident remembers this one: come again it must not undo what was said since.
+        conversation = before.with_received(event.id, phones[event.phone], now, answered=False)
+        same = msgspec.structs.replace(state, ledger=msgspec.structs.replace(state.ledger, conversation=conversation))
+        return unchanged(same, f"phone {event.phone + 1} says again what is known")
     if event.again:
         after = before.without_opt_out(phones[event.phone])
         title = f"Phone {event.phone + 1} takes texts again"

@@ -426,6 +426,13 @@ class TestOptedOut:
         late = says(started.ledger, incident=recorded(first).incident, now=after(minutes=2))
         assert (late.send, late.ledger) == ((), started.ledger)
 
+    def test_nor_is_the_same_text_that_said_nothing_new(self) -> None:
+        """Else one that comes again would undo what was said since."""
+        known_already = says(says(Ledger()).ledger, text_id="SM2", now=after(minutes=1))
+        started = says(known_already.ledger, again=True, text_id="SM3", now=after(minutes=2))
+        late = says(started.ledger, text_id="SM2", now=after(minutes=3))
+        assert (late.incident, late.ledger) == (None, started.ledger)
+
     def test_a_lost_answer_is_found_and_sent(self) -> None:
         landed = says(Ledger(), claim_id="one")
         found = says(landed.ledger, incident=landed.incident, claim_id="one")
