@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from notifier.core.alert import Alert, Severity
+from notifier.core.alert import TITLE_CHARACTERS, Alert, Severity, cut
 from notifier.core.answering import end
 from notifier.core.beginning import new_generation
 from notifier.core.claiming import claim_due, is_first_page, landed_before
@@ -116,4 +116,4 @@ def _member(incident: Incident) -> Member | None:
 
 
 def _title(members: tuple[Member, ...]) -> str:
-    return f"{len(members)} open: {', '.join(member.title for member in members[:10])}"
+    return cut(f"{len(members)} open: {', '.join(member.title for member in members[:10])}", TITLE_CHARACTERS)

@@ -226,6 +226,10 @@ class TestBegin:
     def test_each_has_a_ref_of_its_own(self) -> None:
         assert known(made(claim_id="one")).ref != known(made(claim_id="other")).ref
 
+    def test_a_very_long_title_is_cut_like_any_other(self) -> None:
+        waiting = [capped(f"i{number}", title="x" * TITLE_CHARACTERS) for number in range(12)]
+        assert len(known(made(waiting)).title) <= TITLE_CHARACTERS
+
     @given(
         titles=st.lists(st.text(max_size=TITLE_CHARACTERS), min_size=2, max_size=MOST),
         replies=st.booleans(),
