@@ -146,9 +146,13 @@ def _is_gathered(draft: Draft, key: str) -> bool:
 def _may_page(draft: Draft, key: str) -> bool:
     """Whether a slot may be taken for the page.
 
-    To a phone that takes no texts it has failed; without room it is held back; and one to be looked up first is taken
-    by nobody yet.
+    To a phone that takes no texts it has failed; without room it is held back; one to be looked up first is taken by
+    nobody yet; and one that a digest tells of, which was made while it was released, is left to that.
     """
+    if _is_gathered(draft, key):
+        draft.update(key, state=DeliveryState.CAPPED, due_at=None)
+        draft.change(waiting_since=draft.incident.waiting_since or draft.now)
+        return False
     phone = draft.incident.deliveries[key].phone or 0
     if phone < draft.policy.phones:
         mark = draft.policy.texting.phones[phone]

@@ -309,6 +309,36 @@ class TestMember:
         assert (known(again).generation, PAGE in again.send) == (2, True)
 
 
+class TestRace:
+    """The members are read before the digest is committed, and nothing keeps them as they were."""
+
+    def released(self, seconds: float = -1) -> Decision:
+        """The turn of one came at the same time, alone, and its request had no time left to send."""
+        return tick(msgspec.structs.replace(made(), incident=WAITING[0], ledger=Ledger()), ROOM, send_seconds=seconds)
+
+    def test_one_that_was_owed_meanwhile_is_not_texted_beside_the_digest(self) -> None:
+        released = self.released()
+        assert states(released)[PAGE] == "pending"
+        step = tick(released, after(minutes=1), ledger=made().ledger)
+        assert PAGE not in step.send
+        assert step.ledger.taken(ROOM) == 1
+
+    @pytest.mark.parametrize("first", ["tick", "digest"])
+    def test_and_hears_of_it_all_the_same(self, first: str) -> None:
+        digest = made()
+        released = self.released()
+        if first == "tick":
+            released = tick(released, after(minutes=1), ledger=digest.ledger)
+        told = tell(known(released), digest, after(minutes=2))
+        assert (states(told)[PAGE], known(told).waiting_since) == ("in digest", None)
+        assert PAGE not in tick(told, after(minutes=3), ledger=Ledger()).send
+
+    def test_one_that_is_being_texted_is_left_to_its_holder(self) -> None:
+        claimed = self.released(seconds=7)
+        assert states(claimed)[PAGE] == "claimed"
+        assert tell(known(claimed), made(), after(seconds=1)).incident == claimed.incident
+
+
 class TestForgetting:
     """The ledger knows of a digest's members until each of them does."""
 
