@@ -20,17 +20,18 @@ LOOKED = timedelta(minutes=1)
 """How long what the provider's list showed is good enough to send on."""
 
 
-def claim_due(draft: Draft) -> None:
+def claim_due(draft: Draft, *, pages: bool = True) -> None:
     """Take for this request what is due and still wanted; pages only as far as the window has room.
 
-    Past the request's last moment to send nothing is taken: it stays owed, and the tick finds it.
+    Past the request's last moment to send nothing is taken: it stays owed, and the tick finds it. So do pages that this
+    request may not take.
     """
     cancel_unwanted(draft)
     if draft.now > draft.claim.send_until:
         return
     # Pages first: one that is held back owes notices, which are then taken in the same go. Each page is claimed or put
     # off, and may owe one to the next phone instead.
-    while (key := _due_page(draft)) is not None:
+    while pages and (key := _due_page(draft)) is not None:
         if _may_page(draft, key):
             _take_slot(draft, key)
             _claim(draft, key, _accepted_by(draft))

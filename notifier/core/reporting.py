@@ -40,7 +40,8 @@ def reported(state: State, event: Reported, policy: Policy, now: datetime, claim
     take_word(draft, event.delivery, event.id, event.report, "its delivery report came")
     _count(draft, event)
     owe_answer(draft)
-    claim_due(draft)
+    # Whether somebody has answered all that a digest tells of is what its tick finds out before it pages on.
+    claim_due(draft, pages=not known.members)
     return draft.decision()
 
 

@@ -424,6 +424,20 @@ class TestPagingOn:
         """The provider says a minute later that it did not arrive."""
         return report(all_know(sent()), Progress.FAILED, after(minutes=1), trouble="30006: a landline")
 
+    def test_reported_as_failed_the_next_phone_is_owed_at_once(self) -> None:
+        step = self.failed()
+        assert states(step)[SECOND] == "pending"
+        assert known(step).next_due == after(minutes=1)
+        assert SECOND in look(step, after(minutes=1), *WAITING).send
+
+    def test_but_not_paged_before_somebody_has_looked_who_is_still_open(self) -> None:
+        """A report comes when it likes, and its request has read no member: each may have been answered."""
+        step = self.failed()
+        assert SECOND not in step.send
+        over = look(step, after(minutes=1))
+        assert (states(over)[SECOND], known(over).state) == ("cancelled", IncidentState.RESOLVED)
+        assert SECOND not in over.send
+
     def test_that_it_failed_is_said_at_once(self) -> None:
         assert "notice/opened-sms-0-1-failed/slack" in self.failed().send
 
