@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import msgspec
 import pytest
@@ -52,7 +53,7 @@ def after(**length: float) -> datetime:
     return ROOM + timedelta(**length)
 
 
-def capped(incident_id: str, *, climbed: bool = False, **fields: object) -> Incident:
+def capped(incident_id: str, *, climbed: bool = False, **fields: Any) -> Incident:
     """One whose page waits. `climbed`: it came to be critical by waiting."""
     incident = known(recorded(decide(Alerted(an_alert(incident_id=incident_id, **fields)), None, full(5))))
     assert delivery_state(incident) is DeliveryState.CAPPED
@@ -81,7 +82,7 @@ def sent(before: Decision | None = None) -> Decision:
     return decide(ends, digest.incident, digest.ledger, now=ROOM, claim=claim)
 
 
-def tell(member: Incident, digest: Decision, now: datetime = ROOM, **changes: object) -> Decision:
+def tell(member: Incident, digest: Decision, now: datetime = ROOM, **changes: Any) -> Decision:
     """A member hears that it is in the digest."""
     event = TakenOver(delivery=PAGE, generation=1, digest=known(digest).ref)
     event = msgspec.structs.replace(event, **changes)
@@ -278,7 +279,7 @@ class TestMember:
     @pytest.mark.parametrize(
         "changes", [{"generation": 2}, {"delivery": "opened/sms/5/1"}, {"delivery": "opened/slack"}]
     )
-    def test_what_is_said_of_another_page_is_nothing_to_it(self, changes: dict[str, object]) -> None:
+    def test_what_is_said_of_another_page_is_nothing_to_it(self, changes: dict[str, Any]) -> None:
         assert tell(WAITING[0], made(), **changes).incident == WAITING[0]
 
     def test_answered_meanwhile_it_stays_as_it_is(self) -> None:
@@ -332,6 +333,13 @@ class TestRace:
         told = tell(known(released), digest, after(minutes=2))
         assert (states(told)[PAGE], known(told).waiting_since) == ("in digest", None)
         assert PAGE not in tick(told, after(minutes=3), ledger=Ledger()).send
+
+    def test_so_does_one_that_is_to_be_looked_up_first(self) -> None:
+        """The store was down within the hour: the list is read before it is texted."""
+        before = msgspec.structs.replace(made(), incident=WAITING[0], ledger=Ledger(down_at=ROOM))
+        released = tick(before, ROOM)
+        assert (released.look_up, delivery(released, PAGE).attempts) == ((PAGE,), 0)
+        assert states(tell(known(released), made(), after(minutes=1)))[PAGE] == "in digest"
 
     def test_one_that_is_being_texted_is_left_to_its_holder(self) -> None:
         claimed = self.released(seconds=7)
