@@ -1,6 +1,6 @@
 """What one text tells of several incidents: made, kept true, and told to each of them.
 
-The rules are in core/digest.py; here several documents are taken along the road, one after the other.
+The rules are in core/digest.py; here several documents are taken along the road.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import msgspec
 
 from notifier.core.events import Collected, MembersTold, TakenOver
 from notifier.core.incident import Incident, IncidentState
-from notifier.ports import Store
+from notifier.ports import DocumentUnreadable, Store
 from notifier.relay import Relay, Taken
 from notifier.sending import Deadlines
 
@@ -53,7 +53,8 @@ class Digests:
             for one in digest.members
         }
         for one in self._relay.take_events(events, deadlines).values():
-            if one.error:
+            # A document that cannot be read pages nobody, and the tick tells of it.
+            if one.error and not isinstance(one.error, DocumentUnreadable):
                 raise one.error
         told = self._relay.take_event(digest.key, MembersTold(), deadlines)
         return msgspec.structs.replace(taken, incident=told.incident)

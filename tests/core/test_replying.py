@@ -400,7 +400,7 @@ class TestOptedOut:
     def test_that_it_takes_texts_again_is_said_too(self) -> None:
         step = says(says(Ledger()).ledger, again=True, text_id="SM2")
         assert known(step).title == "Phone 1 takes texts again"
-        assert set(step.send) == {"opened/slack", "opened/discord", "opened/email"}
+        assert set(step.send) == {"opened/slack", "opened/discord"}
 
     def test_its_own_word_is_news_where_only_the_provider_had_said_so(self) -> None:
         heard = Ledger().conversation.with_opt_out("mark0", NOON, heard=True)
