@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+import msgspec
 
 from notifier.core.advance import advance
 from notifier.core.alert import Alert
 from notifier.core.beginning import key_of
+from notifier.core.digest import digest_alert, held_back
 from notifier.core.events import (
     Acknowledged,
     Alerted,
@@ -15,6 +19,7 @@ from notifier.core.events import (
     Claim,
     Decision,
     Event,
+    Finding,
     Reported,
     Settled,
     State,
@@ -22,6 +27,7 @@ from notifier.core.events import (
 )
 from notifier.core.incident import Delivery, Incident
 from notifier.core.ledger import Ledger
+from notifier.core.listing import Listing, Text
 from notifier.core.outcome import Outcome, Result
 from notifier.core.policy import Policy, Texting, parse_policy
 from notifier.core.report import Progress, Report
@@ -138,6 +144,54 @@ def report(
     )
     claim = a_claim(now, f"report at {now}")
     return decide(event, known(before), before.ledger, now=now, policy=policy, claim=claim)
+
+
+def listed(
+    before: Decision,
+    *texts: Text,
+    now: datetime,
+    listing: Listing | None = None,
+    page: str = "opened/sms/0/1",
+    ledger: Ledger | None = None,
+    policy: Policy = POLICY,
+    send_seconds: float = 7.0,
+    **changes: object,
+) -> Decision:
+    """The tick at `now` finds the page due, and the provider's list shows `texts`."""
+    ticked = tick(before, now, ledger=ledger, policy=policy, send_seconds=send_seconds)
+    finding = Finding(
+        delivery=page,
+        generation=known(ticked).generation,
+        number=delivery(ticked, page).attempts,
+        asked_at=now,
+        listing=listing or Listing(texts=texts),
+    )
+    event = Settled(findings=(msgspec.structs.replace(finding, **changes),), second_try=False)
+    claim = a_claim(now, f"tick at {now}", send_seconds)
+    return decide(event, ticked.incident, ticked.ledger, now=now, policy=policy, claim=claim)
+
+
+def full(taken: int, now: datetime = NOON) -> Ledger:
+    """A window that holds so many texts of other incidents."""
+    ledger = Ledger()
+    for number in range(taken):
+        ledger = ledger.with_slot(f"other/1/opened/sms/{number}/1", now, now)
+    return ledger
+
+
+def collect(
+    waiting: Sequence[Incident],
+    ledger: Ledger,
+    now: datetime,
+    *,
+    policy: Policy = POLICY,
+    claim_id: str = "collector",
+    send_seconds: float = 7.0,
+) -> Decision:
+    """What becomes of those that wait, told in one text."""
+    key = key_of(digest_alert(claim_id), claim_id)
+    event = held_back(waiting, ledger)
+    return advance(State(key, None, ledger), event, policy, now, a_claim(now, claim_id, send_seconds))
 
 
 def acknowledge(before: Decision, now: datetime, *, generation: int = 1, claim_id: str = "answer") -> Decision:

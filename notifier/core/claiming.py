@@ -20,10 +20,11 @@ LOOKED = timedelta(minutes=1)
 """How long what the provider's list showed is good enough to send on."""
 
 
-def claim_due(draft: Draft) -> None:
+def claim_due(draft: Draft, *, pages: bool = True) -> None:
     """Take for this request what is due and still wanted; pages only as far as the window has room.
 
-    Past the request's last moment to send nothing is taken: it stays owed, and the tick finds it.
+    Past the request's last moment to send nothing is taken: it stays owed, and the tick finds it. So do pages that this
+    request may not take.
     """
     cancel_unwanted(draft)
     if draft.now > draft.claim.send_until:
@@ -31,7 +32,7 @@ def claim_due(draft: Draft) -> None:
     # Pages first: one that is held back owes notices, which are then taken in the same go. Each page is claimed or put
     # off, and may owe one to the next phone instead.
     seen: set[str] = set()
-    while (key := _due_page(draft, seen)) is not None:
+    while pages and (key := _due_page(draft, seen)) is not None:
         seen.add(key)
         if _may_page(draft, key):
             _take_slot(draft, key)
@@ -56,6 +57,8 @@ def _claim(draft: Draft, key: str, due_at: datetime) -> None:
         claimed_at=draft.now,
         attempts=draft.incident.deliveries[key].attempts + 1,
         due_at=due_at,
+        # Of the try before this one: a report that is quicker than the record comes under another.
+        provider_id="",
     )
 
 
@@ -147,9 +150,13 @@ def _is_gathered(draft: Draft, key: str) -> bool:
 def _may_page(draft: Draft, key: str) -> bool:
     """Whether a slot may be taken for the page.
 
-    To a phone that takes no texts it has failed; without room it is held back; and one to be looked up first is taken
-    by nobody yet.
+    To a phone that takes no texts it has failed; without room it is held back; one to be looked up first is taken by
+    nobody yet; and one that a digest tells of, which was made while it was released, is left to that.
     """
+    if _is_gathered(draft, key):
+        draft.update(key, state=DeliveryState.CAPPED, due_at=None)
+        draft.change(waiting_since=draft.incident.waiting_since or draft.now)
+        return False
     phone = draft.incident.deliveries[key].phone or 0
     if phone < draft.policy.phones:
         mark = draft.policy.texting.phones[phone]

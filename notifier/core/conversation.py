@@ -13,6 +13,7 @@ REMEMBERED = 50
 """Texts that are remembered: the same one again does nothing."""
 ANSWERS_AN_HOUR = 5
 """To each phone: two machines must not answer each other for ever."""
+HOUR = timedelta(hours=1)
 HEARD_FOR = timedelta(hours=24)
 """How long a phone is passed over that only its provider calls opted out. Where nobody passes texts on to us, we would
 never hear that it takes them again; and a text that is refused for this costs nothing."""
@@ -67,11 +68,12 @@ class Conversation(msgspec.Struct, frozen=True):
 
     def may_answer(self, phone: str, now: datetime) -> bool:
         """Whether one more answer may be texted to the phone at `now`."""
-        hour = timedelta(hours=1)
-        answers = [one for one in self.received if one.phone == phone and one.answered and now - one.at < hour]
+        answers = [one for one in self.received if one.phone == phone and one.answered and now - one.at < HOUR]
         return len(answers) < ANSWERS_AN_HOUR
 
     def with_received(self, text_id: str, phone: str, now: datetime, *, answered: bool) -> Conversation:
         """A text was taken in."""
         received = (*self.received, Received(text_id, now, phone, answered))
-        return msgspec.structs.replace(self, received=received[-REMEMBERED:])
+        # Or a flood of texts would push out the answers that count.
+        counts = tuple(one for one in received[:-REMEMBERED] if one.answered and now - one.at < HOUR)
+        return msgspec.structs.replace(self, received=(*counts, *received[-REMEMBERED:]))

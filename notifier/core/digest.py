@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from notifier.core.alert import Alert, Severity
+from notifier.core.alert import TITLE_CHARACTERS, Alert, Severity, cut
 from notifier.core.answering import end
 from notifier.core.beginning import new_generation
 from notifier.core.claiming import claim_due, is_first_page, landed_before
 from notifier.core.draft import Draft
 from notifier.core.events import Claim, Collected, Decision, State, TakenOver, unchanged
-from notifier.core.incident import DeliveryState, Incident, IncidentState, Kind, Member
+from notifier.core.incident import Delivery, DeliveryState, Incident, IncidentState, Kind, Member
 from notifier.core.ledger import Ledger
 from notifier.core.owing import owe
 from notifier.core.policy import Policy
@@ -72,11 +72,11 @@ def taken_over(state: State, event: TakenOver, policy: Policy, now: datetime, cl
     """A member hears that a digest tells of it."""
     known = state.incident
     page = known.deliveries.get(event.delivery) if known and known.generation == event.generation else None
-    if known is None or page is None or page.state is not DeliveryState.CAPPED:
+    if known is None or page is None or not _is_held_back(page):
         return unchanged(state, f"digest #{event.digest} tells of it, and it is not held back any more")
     draft = Draft(known, state.ledger, policy, now, claim)
     words = f"in digest #{event.digest}"
-    draft.update(event.delivery, state=DeliveryState.DIGESTED, digest=event.digest, detail=words)
+    draft.update(event.delivery, state=DeliveryState.DIGESTED, digest=event.digest, detail=words, due_at=None)
     draft.note(f"texted together with others as #{event.digest}, which pages on from here", Severity.CRITICAL)
     return draft.decision()
 
@@ -116,5 +116,11 @@ def _member(incident: Incident) -> Member | None:
     return Member(key=incident.key, generation=incident.generation, delivery=key, title=incident.title)
 
 
+def _is_held_back(page: Delivery) -> bool:
+    """Whether it has not been sent: between reading the members and the commit one of them may have been released."""
+    looked_for = page.state is DeliveryState.UNKNOWN and not page.attempts
+    return looked_for or page.state in (DeliveryState.CAPPED, DeliveryState.PENDING)
+
+
 def _title(members: tuple[Member, ...]) -> str:
-    return f"{len(members)} open: {', '.join(member.title for member in members[:10])}"
+    return cut(f"{len(members)} open: {', '.join(member.title for member in members[:10])}", TITLE_CHARACTERS)

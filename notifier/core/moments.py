@@ -54,13 +54,13 @@ def climbed_to(incident: Incident, policy: Policy, now: datetime) -> list[Severi
     return sorted(severity for severity, after in _steps(incident, policy) if incident.opened_at + after <= now)
 
 
-def next_page(incident: Incident, policy: Policy, *, but: int | None = None) -> Page | None:
+def next_page(incident: Incident, policy: Policy) -> Page | None:
     """The place in the list of phones that follows the last page; None when the list has been walked through.
 
-    A phone that cannot be texted is passed over, and so is phone `but`.
+    A phone that cannot be texted is passed over.
     """
     pages = [delivery for delivery in incident.deliveries.values() if delivery.channel == "sms"]
-    dead = {page.phone for page in pages if page.state is DeliveryState.FAILED and not page.passes} | {but}
+    dead = {page.phone for page in pages if page.state is DeliveryState.FAILED and not page.passes}
     last = max((place_of(page) for page in pages), default=Page(1, -1))
     places = (Page(walk, phone) for walk in range(1, policy.sms.rounds + 1) for phone in range(policy.phones))
     return next((place for place in places if place > last and place.phone not in dead), None)

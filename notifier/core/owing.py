@@ -49,10 +49,10 @@ def owe_page(draft: Draft, kind: Kind, place: Page, *, look_first: bool = False)
     draft.put(f"{kind.value}/sms/{place.phone}/{place.walk}", delivery)
 
 
-def owe_next_page(draft: Draft, *, but: int | None = None) -> Page | None:
-    """Owe a page to the phone that follows in the list, other than `but`; None when there is none left."""
+def owe_next_page(draft: Draft) -> Page | None:
+    """Owe a page to the phone that follows in the list; None when there is none left."""
     pages = [delivery for delivery in draft.incident.deliveries.values() if delivery.channel == "sms"]
-    place = next_page(draft.incident, draft.policy, but=but)
+    place = next_page(draft.incident, draft.policy)
     if place is not None and pages:
         owe_page(draft, pages[0].kind, place)
     return place

@@ -92,9 +92,12 @@ def answer_to_acknowledge(wish: Wish, done: Sequence[Incident], failed: int) -> 
     if failed:
         return f"NOT acknowledged: {failed} of {failed + len(done)}, the state store is unreachable. Send it again."
     if done:
-        # A digest's members stand for it, where they are named themselves.
-        named = [one for one in done if not one.members] or done
-        return _fitted(f"{len(named)} acknowledged: ", ", ".join(f"#{one.ref} {one.title}" for one in named), "")
+        names: dict[str, str] = {}
+        for one in done:
+            # Under a member's own ref where it is named itself.
+            names = {member.key: member.title for member in one.members} | names
+            names |= {} if one.members else {one.key: f"#{one.ref} {one.title}"}
+        return _fitted(f"{len(names)} acknowledged: ", ", ".join(names.values()), "")
     if wish.ref:
         return f"#{wish.ref} is not open. Send status for what is."
     if wish.command is Command.ACKNOWLEDGE_ALL:

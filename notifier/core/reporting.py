@@ -10,6 +10,8 @@ from notifier.core.claiming import claim_due, landed_before
 from notifier.core.draft import Draft
 from notifier.core.events import Claim, Decision, Reported, State, unchanged
 from notifier.core.incident import Delivery, DeliveryState
+from notifier.core.listing import Text
+from notifier.core.message import message_of
 from notifier.core.owing import is_wanted, owe_answer
 from notifier.core.policy import Policy
 from notifier.core.report import Progress, Report
@@ -36,8 +38,10 @@ def reported(state: State, event: Reported, policy: Policy, now: datetime, claim
     if words := _why_it_changes_nothing(delivery, event):
         return unchanged(state, f"{who(delivery)} of #{known.ref}: {words}")
     take_word(draft, event.delivery, event.id, event.report, "its delivery report came")
+    _count(draft, event)
     owe_answer(draft)
-    claim_due(draft)
+    # Whether somebody has answered all that a digest tells of is what its tick finds out before it pages on.
+    claim_due(draft, pages=not known.members)
     return draft.decision()
 
 
@@ -52,7 +56,9 @@ def take_word(draft: Draft, key: str, text_id: str, report: Report, how: str) ->
         heard_opt_out(draft, delivery)
     if report.progress is Progress.FAILED:
         draft.update(key, state=DeliveryState.FAILED, detail=report.trouble, passes=report.passes)
-        could_not_page(draft, key, report.trouble)
+        if delivery.state is not DeliveryState.FAILED:
+            # Else it failed as soon as it was made: all that follows from that is done.
+            could_not_page(draft, key, report.trouble)
         return
     if delivery.state is not DeliveryState.SENT:
         draft.update(key, state=DeliveryState.SENT, detail=how)
@@ -61,6 +67,15 @@ def take_word(draft: Draft, key: str, text_id: str, report: Report, how: str) ->
         draft.note(f"{who(delivery)}: delivered")
     else:
         draft.update(key, report_due_at=asks_at(draft, key))
+
+
+def _count(draft: Draft, event: Reported) -> None:
+    """A text that nobody could find has given its slot back; once it is known to be out it counts, as if listed."""
+    delivery = draft.incident.deliveries[event.delivery]
+    if delivery.state is DeliveryState.SENT:
+        words = message_of(draft.incident, event.delivery, draft.policy).sms
+        text = Text(id=event.id, created_at=delivery.claimed_at or draft.now, body=words)
+        draft.ledger = draft.ledger.with_listed((text,), delivery.phone or 0, draft.now)
 
 
 def asks_at(draft: Draft, key: str) -> datetime | None:
@@ -95,6 +110,7 @@ def _why_it_changes_nothing(delivery: Delivery, event: Reported) -> str:
         return "" if late else "a delivery report on an earlier text of this page"
     if delivery.provider_id and delivery.provider_id != event.id:
         return "a delivery report on a text with another id"
-    if not is_newer(delivery, event.report.progress):
+    failed = delivery.state is DeliveryState.FAILED and not event.report.progress.is_final
+    if failed or not is_newer(delivery, event.report.progress):
         return f"{event.report.progress.value} is no news"
     return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from notifier.core.alert import Severity
 from notifier.core.draft import Draft
 from notifier.core.incident import Delivery, DeliveryState, IncidentState, Kind
-from notifier.core.moments import next_page_due, place_of
+from notifier.core.moments import next_page, next_page_due, place_of
 from notifier.core.owing import owe_next_page, owe_notice
 from notifier.core.wording import duration
 
@@ -37,9 +37,19 @@ def _next_phone(draft: Draft, delivery: Delivery) -> str:
     pages = [page for page in draft.incident.deliveries.values() if page.channel == "sms"]
     since = [page for page in pages if place_of(page) > place_of(delivery) and page.state is not DeliveryState.FAILED]
     if since:
-        return f"phone {(since[-1].phone or 0) + 1} is paged already"
-    if place := owe_next_page(draft, but=delivery.phone):
+        waits = since[-1].state is DeliveryState.CAPPED
+        return f"phone {(since[-1].phone or 0) + 1} {'waits for room' if waits else 'is paged'} already"
+    place = next_page(draft.incident, draft.policy)
+    if place and place.phone not in {delivery.phone} | _failed_lately(draft, pages):
+        owe_next_page(draft)
         return f"phone {place.phone + 1} is next"
     if next_page_due(draft.incident, draft.policy):
         return f"there is no other phone to text, so it is tried again {duration(draft.policy.sms.next_phone)} later"
     return "there is no other phone to text"
+
+
+def _failed_lately(draft: Draft, pages: list[Delivery]) -> set[int | None]:
+    """Phones that are not to be tried at once, or all walks would be over before one of them is back."""
+    since = draft.now - draft.policy.sms.next_phone
+    failed = [page for page in pages if page.state is DeliveryState.FAILED]
+    return {page.phone for page in failed if page.claimed_at and page.claimed_at > since}

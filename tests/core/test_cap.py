@@ -13,7 +13,24 @@ from notifier.core.events import Alerted, Settled
 from notifier.core.incident import DeliveryState
 from notifier.core.ledger import CLOCK_SKEW, WINDOW, Ledger
 from notifier.core.outcome import Outcome, Result
-from tests.builders import NOON, a_claim, an_alert, decide, delivery, known, recorded, settle, states
+from notifier.core.totals import Month
+from tests.builders import (
+    ALL_CHANNELS,
+    NOON,
+    POLICY,
+    SHIPPED,
+    a_claim,
+    an_alert,
+    decide,
+    delivery,
+    known,
+    opened,
+    recorded,
+    settle,
+    states,
+    texting,
+    tick,
+)
 
 LEASE = timedelta(seconds=30)
 
@@ -108,6 +125,56 @@ def test_a_replacement_on_the_next_phone_may_use_the_slot_of_the_page_it_replace
     )
     assert delivery(after, "opened/sms/1/1").state.value == "claimed"
     assert after.ledger.taken(NOON) == 5
+
+
+def test_each_text_is_counted_for_the_month_and_the_log_says_what_that_costs() -> None:
+    policy = SHIPPED.deployed(ALL_CHANNELS, texting(2, price=0.0083))
+    _, ledger = alerts_at(Ledger(), 1)
+    decision = decide(Alerted(an_alert(incident_id="second")), None, ledger, policy=policy)
+    assert decision.ledger.totals.of(NOON) == Month(texts=2, segments=2)
+    assert "text 2 of 5 an hour; January so far: 2 texts, 2 segments, about $0.02" in [
+        one.text for one in decision.notes
+    ]
+
+
+def test_a_text_is_counted_in_the_segments_it_is_billed_as() -> None:
+    policy = msgspec.structs.replace(POLICY, sms=msgspec.structs.replace(POLICY.sms, max_segments=3))
+    decision = opened(an_alert(title="x" * 400), policy=policy)
+    assert decision.ledger.segments(NOON) == decision.ledger.totals.of(NOON).segments == 3
+
+
+def test_a_page_that_is_held_back_costs_nothing() -> None:
+    _, ledger = alerts_at(Ledger(), 8)
+    assert ledger.totals.of(NOON) == Month(texts=5, segments=5)
+
+
+def test_a_second_try_in_the_same_request_is_one_text() -> None:
+    first = opened()
+    event = settle(first, {"opened/sms/0/1": Outcome(Result.RETRY, "busy")}, second_try=True)
+    after = decide(event, first.incident, first.ledger)
+    assert after.ledger.totals.of(NOON) == Month(texts=1, segments=1)
+
+
+def test_what_was_certainly_not_sent_is_taken_off_the_month() -> None:
+    first = opened()
+    event = settle(first, {"opened/sms/0/1": Outcome(Result.RETRY, "busy")})
+    after = decide(event, first.incident, first.ledger, claim=a_claim(send_seconds=-1))
+    assert after.ledger.totals.of(NOON) == Month()
+
+
+@pytest.mark.parametrize(("taken", "last"), [(3, False), (4, True)])
+def test_the_last_slot_of_the_window_is_marked(taken: int, *, last: bool) -> None:
+    _, ledger = alerts_at(Ledger(), taken)
+    page = delivery(decide(Alerted(an_alert()), None, ledger), "opened/sms/0/1")
+    assert page.last_slot is last
+
+
+def test_sent_later_in_an_emptier_window_it_is_the_last_no_more() -> None:
+    _, ledger = alerts_at(Ledger(), 4)
+    first = decide(Alerted(an_alert()), None, ledger)
+    event = settle(first, {"opened/sms/0/1": Outcome(Result.RETRY, "busy")})
+    busy = decide(event, first.incident, first.ledger, claim=a_claim(send_seconds=-1))
+    assert not delivery(tick(busy, NOON + timedelta(hours=2)), "opened/sms/0/1").last_slot
 
 
 @given(

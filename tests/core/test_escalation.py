@@ -11,7 +11,6 @@ from notifier.core.alert import Alert, Severity
 from notifier.core.escalation import pages_with_room
 from notifier.core.events import Alerted, Decision, Ticked
 from notifier.core.incident import IncidentState
-from notifier.core.ledger import Ledger
 from notifier.core.message import message_of
 from notifier.core.outcome import Outcome, Result
 from notifier.core.report import Progress
@@ -25,6 +24,7 @@ from tests.builders import (
     an_alert,
     decide,
     delivery,
+    full,
     known,
     opened,
     recorded,
@@ -47,14 +47,6 @@ def after(**length: float) -> datetime:
 def close(before: Decision, now: datetime) -> Decision:
     event = Alerted(an_alert(closed=True))
     return decide(event, before.incident, before.ledger, now=now, claim=a_claim(now, "closer"))
-
-
-def full(taken: int, now: datetime = NOON) -> Ledger:
-    """A window that holds so many texts of other incidents."""
-    ledger = Ledger()
-    for number in range(taken):
-        ledger = ledger.with_slot(f"other/1/opened/sms/{number}/1", now, now)
-    return ledger
 
 
 def capped(severity: str = "critical", *, taken: int = 5) -> Decision:
@@ -160,13 +152,29 @@ class TestClimbing:
 class TestNextPhone:
     """An unanswered page goes to the next phone."""
 
-    def pages(self, before: Decision, phones: int, *, rejected: int | None = None) -> list[str]:
-        """What is texted in four hours of a tick a minute, all of it sent but to phone `rejected`."""
+    def pages(
+        self, before: Decision, phones: int, *, rejected: int | None = None, failing: dict[int, bool] | None = None
+    ) -> list[str]:
+        """What is texted in four hours of a tick a minute, all of it sent but to phone `rejected`.
+
+        `failing`: phones whose texts are reported to have failed a minute later, and whether that passes.
+        """
         policy = SHIPPED.deployed(ALL_CHANNELS, texting(phones))
         policy = msgspec.structs.replace(policy, sms=msgspec.structs.replace(policy.sms, max_per_hour=30))
         texted = []
         for minute in range(1, 240):
             now = after(minutes=minute)
+            for page in [key for key in known(before).deliveries if "/sms/" in key]:
+                one = delivery(before, page)
+                if one.phone in (failing or {}) and one.claimed_at == now - timedelta(minutes=1):
+                    passes = (failing or {})[one.phone]
+                    before = report(
+                        before, Progress.FAILED, now, delivery=page, policy=policy, trouble="off", passes=passes
+                    )
+                    texted += [f"{key} at {minute}" for key in before.send if "/sms/" in key]
+                    sent = settle_all(before)
+                    claim = a_claim(now, f"report at {now}")
+                    before = decide(sent, before.incident, before.ledger, now=now, policy=policy, claim=claim)
             step = tick(before, now, policy=policy)
             while step.send:
                 texted += [f"{key} at {minute}" for key in step.send if "/sms/" in key]
@@ -206,6 +214,25 @@ class TestNextPhone:
             "opened/sms/0/2 at 30",
             "opened/sms/2/2 at 45",
         ]
+
+    @pytest.mark.parametrize(
+        ("phones", "failing", "texted"),
+        [
+            (2, {0: True}, ["opened/sms/1/1 at 1", "opened/sms/0/2 at 16", "opened/sms/1/2 at 17"]),
+            (2, {0: False}, ["opened/sms/1/1 at 1", "opened/sms/1/2 at 16"]),
+            (2, {1: True}, ["opened/sms/1/1 at 15", "opened/sms/0/2 at 16", "opened/sms/1/2 at 31"]),
+            (2, {1: False}, ["opened/sms/1/1 at 15", "opened/sms/0/2 at 16"]),
+            (2, {0: True, 1: True}, ["opened/sms/1/1 at 1", "opened/sms/0/2 at 16", "opened/sms/1/2 at 17"]),
+            (2, {0: True, 1: False}, ["opened/sms/1/1 at 1", "opened/sms/0/2 at 15"]),
+            (2, {0: False, 1: False}, ["opened/sms/1/1 at 1"]),
+            (1, {0: True}, ["opened/sms/0/2 at 15"]),
+            (1, {0: False}, []),
+        ],
+    )
+    def test_one_that_failed_after_it_was_taken_goes_to_the_next_at_once_and_keeps_its_place_if_it_may_be_back(
+        self, phones: int, failing: dict[int, bool], texted: list[str]
+    ) -> None:
+        assert self.pages(recorded(opened()), phones, failing=failing) == texted
 
     def test_a_critical_one_off_is_paged_like_any_other(self) -> None:
         assert len(self.pages(recorded(opened(an_alert(one_off=True))), 2)) == 3

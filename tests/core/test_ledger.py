@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from notifier.core.incident import ref_of
 from notifier.core.ledger import ACCEPTED_WITHIN, CLOCK_SKEW, WINDOW, Ledger, Slot, Unstored
 from notifier.core.listing import Text
+from notifier.core.totals import Month
 from tests.builders import NOON
 
 
@@ -127,3 +130,78 @@ class TestUnclaimed:
     def test_a_slot_stands_for_one_text(self) -> None:
         ledger = Ledger().with_slot("key/1/opened/sms/0/1", NOON, NOON)
         assert len(ledger.unclaimed([self.a_text(), self.a_text()], 0)) == 1
+
+
+class TestMonth:
+    """What was texted in a month, and what of it was given back."""
+
+    def test_a_text_counts_with_its_slot(self) -> None:
+        ledger = Ledger().with_slot("key/1/0", NOON, NOON, segments=3)
+        assert (ledger.totals.of(NOON), ledger.segments(NOON)) == (Month(texts=1, segments=3), 3)
+
+    def test_it_is_given_back_with_its_slot(self) -> None:
+        ledger = Ledger().with_slot("key/1/0", NOON, NOON, segments=3).with_slot("key/1/1", NOON, NOON)
+        back = ledger.without_slot("key/1/0")
+        assert (back.totals.of(NOON), back.segments(NOON)) == (Month(texts=1, segments=1), 1)
+
+    def test_given_back_in_the_next_month_it_is_taken_off_its_own(self) -> None:
+        midnight = datetime(2026, 2, 1, tzinfo=UTC)
+        before, afterwards = midnight - timedelta(seconds=1), midnight + timedelta(minutes=1)
+        ledger = Ledger().with_slot("key/1/0", before, before).with_slot("key/1/1", afterwards, afterwards)
+        back = ledger.without_slot("key/1/0")
+        assert (back.totals.of(before), back.totals.of(afterwards)) == (Month(), Month(1, 1))
+
+    def test_what_is_not_held_takes_nothing_off(self) -> None:
+        assert ledger_of(NOON).without_slot("key/1/other").totals.of(NOON).texts == 1
+
+    def test_the_window_forgets_what_the_month_does_not(self) -> None:
+        later = NOON + timedelta(hours=2)
+        ledger = ledger_of(NOON).with_slot("key/1/9", later, later)
+        assert (len(ledger.slots), ledger.segments(later), ledger.totals.of(NOON).texts) == (1, 1, 2)
+
+    def test_a_text_that_was_sent_without_the_store_counts_once(self) -> None:
+        ledger = Ledger().with_outage(NOON, TEXTED, NOON)
+        assert ledger.with_outage(NOON, TEXTED, NOON).totals.of(NOON) == Month(texts=1, segments=1)
+
+    def test_one_entered_from_the_list_counts_as_long_as_it_is(self) -> None:
+        text = Text(id="SM1", created_at=NOON, body=f"CRITICAL: {'x' * 160} #{ref_of('key', 1)}")
+        ledger = Ledger().with_listed([text], 0, NOON)
+        assert ledger.totals.of(NOON) == Month(texts=1, segments=2)
+        assert ledger.with_listed([text], 0, NOON).totals.of(NOON).texts == 1
+
+    def test_entered_from_the_list_and_then_by_whoever_sent_it_it_counts_once(self) -> None:
+        text = Text(id="SM1", created_at=NOON, body=f"CRITICAL: db #{ref_of('key', 1)}")
+        ledger = Ledger().with_listed([text], 0, NOON).with_outage(NOON, TEXTED, NOON)
+        assert (ledger.taken(NOON), ledger.totals.of(NOON).texts) == (1, 1)
+
+    @given(st.lists(st.tuples(st.booleans(), st.integers(0, 9), st.integers(1, 3)), max_size=30))
+    def test_what_is_held_and_what_has_left_the_window_is_what_was_texted(
+        self, steps: list[tuple[bool, int, int]]
+    ) -> None:
+        ledger = Ledger()
+        held: dict[str, int] = {}
+        for take, number, segments in steps:
+            name = f"key/1/{number}"
+            if take and name not in held:
+                ledger = ledger.with_slot(name, NOON, NOON, segments)
+                held[name] = segments
+            elif not take:
+                ledger = ledger.without_slot(name)
+                held.pop(name, None)
+        assert ledger.totals.of(NOON) == Month(texts=len(held), segments=sum(held.values()))
+
+
+class TestGathered:
+    """Which pages a digest tells of."""
+
+    def test_those_of_any_digest_until_it_is_forgotten(self) -> None:
+        ledger = Ledger().with_gathered("one", ("a/1/p", "b/1/p")).with_gathered("other", ("c/1/p",))
+        assert [ledger.is_gathered(f"{key}/1/p") for key in "abcd"] == [True, True, True, False]
+        left = ledger.without_gathered("one")
+        assert [left.is_gathered(f"{key}/1/p") for key in "abcd"] == [False, False, True, False]
+
+    def test_another_generation_is_another_page(self) -> None:
+        assert not Ledger().with_gathered("one", ("a/1/p",)).is_gathered("a/2/p")
+
+    def test_to_forget_what_is_not_known_does_no_harm(self) -> None:
+        assert Ledger().without_gathered("one") == Ledger()

@@ -15,6 +15,7 @@ from notifier.core.listing import Listing, Text
 from notifier.core.looking_up import listed_since
 from notifier.core.moments import next_page_due
 from notifier.core.outcome import Outcome, Result
+from notifier.core.report import Progress, Report
 from tests.builders import (
     NOON,
     POLICY,
@@ -25,9 +26,12 @@ from tests.builders import (
     delivery,
     failed_report,
     known,
+    listed,
     opened,
     recorded,
+    report,
     settle,
+    settle_all,
     states,
     tick,
 )
@@ -51,28 +55,6 @@ def a_text(before: Decision, created_at: datetime = NOON, **fields: object) -> T
     """A text about this incident, as the list shows it."""
     given: dict[str, object] = {"id": "SM1", "body": f"CRITICAL: db is down #{known(before).ref}", **fields}
     return Text(created_at=created_at, **given)  # type: ignore[arg-type]
-
-
-def listed(
-    before: Decision,
-    *texts: Text,
-    now: datetime,
-    listing: Listing | None = None,
-    page: str = PAGE,
-    ledger: Ledger | None = None,
-    **changes: object,
-) -> Decision:
-    """The tick at `now` finds the page due, and the list shows `texts`."""
-    ticked = tick(before, now, ledger=ledger)
-    finding = Finding(
-        delivery=page,
-        generation=known(ticked).generation,
-        number=delivery(ticked, page).attempts,
-        asked_at=now,
-        listing=listing or Listing(texts=texts),
-    )
-    event = Settled(findings=(msgspec.structs.replace(finding, **changes),), second_try=False)
-    return decide(event, ticked.incident, ticked.ledger, now=now, claim=a_claim(now, f"tick at {now}"))
 
 
 class TestFound:
@@ -209,6 +191,111 @@ class TestNotFound:
         twice = listed(answered, now=after(seconds=62))
         assert PAGE not in twice.send
         assert delivery(twice, PAGE).due_at is None
+
+
+FINAL = timedelta(minutes=5, seconds=30)
+"""After its claim a text has arrived, or has run out."""
+
+
+class TestNoLastWord:
+    """The provider took it, and has not said what became of it."""
+
+    def sent(self, now: datetime = NOON) -> Decision:
+        first = opened(now=now)
+        return decide(settle_all(first, provider_id="SM1"), first.incident, first.ledger, now=now)
+
+    def asked(self, before: Decision, *texts: Text, listing: Listing | None = None) -> Decision:
+        return listed(before, *texts, now=NOON + FINAL, listing=listing)
+
+    @pytest.mark.parametrize(("seconds", "looks"), [(329, False), (330, True), (86_400, True)])
+    def test_it_is_looked_up_when_it_has_arrived_or_run_out(self, seconds: int, *, looks: bool) -> None:
+        assert (PAGE in tick(self.sent(), after(seconds=seconds)).look_up) is looks
+
+    @pytest.mark.parametrize("progress", [Progress.TAKEN, Progress.SENT])
+    def test_a_word_that_is_not_the_last_puts_it_off_no_further(self, progress: Progress) -> None:
+        told = report(self.sent(), progress, after(minutes=5))
+        assert (tick(told, after(seconds=329)).look_up, tick(told, after(seconds=330)).look_up) == ((), (PAGE,))
+
+    @pytest.mark.parametrize("progress", [Progress.DELIVERED, Progress.FAILED])
+    def test_after_the_last_word_nobody_looks(self, progress: Progress) -> None:
+        told = report(self.sent(), progress, after(minutes=1))
+        assert PAGE not in tick(told, after(minutes=10)).look_up
+
+    @pytest.mark.parametrize("minutes", [1, 6])
+    def test_nobody_looks_once_somebody_has_answered(self, minutes: int) -> None:
+        answered = recorded(acknowledge(self.sent(), after(minutes=minutes)), now=after(minutes=minutes))
+        assert delivery(answered, PAGE).report_due_at is None
+        assert tick(answered, after(minutes=10)).look_up == ()
+
+    LISTS: tuple[tuple[str, Listing], ...] = (
+        ("unreadable", UNREADABLE),
+        ("empty", Listing()),
+        *(
+            (progress.value, Listing(texts=(a_text(opened(), report=Report(progress=progress, trouble="off")),)))
+            for progress in Progress
+        ),
+    )
+
+    @pytest.mark.parametrize("listing", [one for _, one in LISTS], ids=[name for name, _ in LISTS])
+    def test_once_whatever_the_list_says(self, listing: Listing) -> None:
+        once = self.asked(self.sent(), listing=listing)
+        assert delivery(once, PAGE).report_due_at is None
+        assert PAGE not in once.look_up
+        for hours in (1, 24):
+            assert PAGE not in tick(once, after(hours=hours)).look_up
+
+    @pytest.mark.parametrize(
+        ("listing", "words"),
+        [
+            (UNREADABLE, "Twilio says nothing (Twilio does not let this key read)"),
+            (Listing(), "Twilio says nothing"),
+            (Listing(texts=(a_text(opened()),)), "Twilio says no more than taken"),
+            (Listing(texts=(a_text(opened(), id="SM2", report=Report(progress=Progress.DELIVERED)),)), "says nothing"),
+        ],
+        ids=["unreadable", "empty", "taken", "another text"],
+    )
+    def test_what_is_not_known_then_is_written_down(self, listing: Listing, words: str) -> None:
+        once = self.asked(self.sent(), listing=listing)
+        assert known(once).history[-1].text.startswith("whether phone 1 got the text is not known: ")
+        assert words in known(once).history[-1].text
+        assert states(once)[PAGE] == "sent"
+
+    def test_delivered_says_the_list(self) -> None:
+        once = self.asked(self.sent(), a_text(opened(), report=Report(progress=Progress.DELIVERED)))
+        assert (delivery(once, PAGE).report, once.send) == (Progress.DELIVERED, ())
+        assert known(once).history[-1].text == "phone 1: delivered"
+
+    def test_failed_says_the_list_and_the_next_phone_is_paged_at_once(self) -> None:
+        once = self.asked(self.sent(), a_text(opened(), report=failed_report("30003: the phone is off")))
+        assert (states(once)[PAGE], "opened/sms/1/1" in once.send) == ("failed", True)
+        assert delivery(once, "notice/opened-sms-0-1-failed/slack").words == (
+            "NOT texted to phone 1: 30003: the phone is off; phone 2 is next"
+        )
+
+    def test_what_it_says_of_another_try_is_nothing_to_it(self) -> None:
+        failed = a_text(opened(), report=failed_report("off"))
+        assert states(listed(self.sent(), failed, now=NOON + FINAL, number=2))[PAGE] == "sent"
+
+    def test_a_report_that_came_while_the_list_was_read_stands(self) -> None:
+        ticked = tick(self.sent(), NOON + FINAL)
+        told = report(ticked, Progress.DELIVERED, NOON + FINAL)
+        late = listed(told, a_text(opened(), report=failed_report("off")), now=NOON + FINAL)
+        assert (states(late)[PAGE], late.send) == ("sent", ())
+
+    def test_one_that_was_found_in_the_list_is_asked_about_too(self) -> None:
+        found = listed(lost(), a_text(lost()), now=after(seconds=30))
+        assert delivery(found, PAGE).report_due_at == NOON + FINAL
+
+    def test_but_not_when_it_is_found_so_late(self) -> None:
+        found = listed(lost(), a_text(lost()), now=NOON + FINAL)
+        assert (states(found)[PAGE], delivery(found, PAGE).report_due_at) == ("sent", None)
+
+    def test_the_next_phone_does_not_wait_for_it(self) -> None:
+        assert "opened/sms/1/1" in tick(self.sent(), after(minutes=15)).send
+
+    def test_it_takes_no_slot_a_second_time(self) -> None:
+        before = self.sent()
+        assert self.asked(before, a_text(opened())).ledger == before.ledger
 
 
 class TestUnreadable:

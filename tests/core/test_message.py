@@ -4,16 +4,34 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from notifier.core.alert import Label, bounded
+from notifier.core.alert import TITLE_CHARACTERS, Label, bounded
 from notifier.core.events import Alerted
 from notifier.core.message import message_of
+from notifier.core.policy import Policy
+from notifier.core.replying import Command, read_wish
 from notifier.core.sms_text import size_of
-from notifier.core.wording import clock_time, duration
-from tests.builders import NOON, POLICY, a_claim, acknowledge, an_alert, decide, known, opened, recorded, tick
+from notifier.core.wording import clock_time, cost, duration
+from tests.builders import (
+    ALL_CHANNELS,
+    NOON,
+    POLICY,
+    SHIPPED,
+    a_claim,
+    acknowledge,
+    an_alert,
+    decide,
+    full,
+    known,
+    opened,
+    recorded,
+    texting,
+    tick,
+)
 
 
 def test_a_page_names_severity_title_and_ref_in_one_segment() -> None:
@@ -95,8 +113,83 @@ def test_a_length_of_time_is_readable(seconds: int, words: str) -> None:
     assert duration(timedelta(seconds=seconds)) == words
 
 
+@pytest.mark.parametrize(
+    ("segments", "price", "words"),
+    [(0, 0.0083, "$0.00"), (1, 0.0083, "$0.01"), (15, 0.0083, "$0.12"), (3, 0.0, "$0.00")],
+)
+def test_what_segments_cost_is_said_in_dollars(segments: int, price: float, words: str) -> None:
+    assert cost(segments, price) == words
+
+
 def test_a_moment_is_said_in_utc() -> None:
     assert clock_time(NOON + timedelta(minutes=3)) == "12:03 UTC"
+
+
+def a_page(policy: Policy = POLICY, *, title: str = "db is down", taken: int = 0) -> str:
+    """The text of a page, when the window holds so many others."""
+    step = decide(Alerted(an_alert(title=title)), None, full(taken), policy=policy)
+    sms = message_of(known(step), "opened/sms/0/1", policy).sms
+    return sms.replace(known(step).ref, "7F3K")
+
+
+REPLIES = SHIPPED.deployed(ALL_CHANNELS, texting(1, replies=True))
+ANY_TITLE = st.text(max_size=TITLE_CHARACTERS).map(lambda title: bounded(an_alert(title=title)).title)
+
+
+class TestPage:
+    """The words for the phone."""
+
+    def test_where_it_can_be_answered_it_says_how(self) -> None:
+        assert a_page(REPLIES) == "CRITICAL: db is down #7F3K Reply ack"
+        assert a_page() == "CRITICAL: db is down #7F3K"
+
+    def test_what_can_be_answered_by_text_can_be_read_as_a_command(self) -> None:
+        words = a_page(REPLIES).partition("Reply ")[2]
+        assert read_wish(words).command is Command.ACKNOWLEDGE
+
+    @pytest.mark.parametrize(
+        ("channels", "name"),
+        [(ALL_CHANNELS, "Slack"), ({"discord", "email", "sms"}, "Discord"), ({"email", "sms"}, "email")],
+    )
+    def test_in_the_last_slot_of_the_window_it_says_where_there_is_more(self, channels: set[str], name: str) -> None:
+        policy = SHIPPED.deployed(channels, texting(1))
+        assert a_page(policy, taken=4) == f"CRITICAL: db is down #7F3K. Cap reached, more on {name}"
+
+    def test_not_where_there_is_no_more(self) -> None:
+        assert a_page(SHIPPED.deployed({"sms"}, texting(1)), taken=4) == "CRITICAL: db is down #7F3K"
+
+    @pytest.mark.parametrize("taken", range(4))
+    def test_not_in_a_slot_before_the_last(self, taken: int) -> None:
+        assert "Cap" not in a_page(taken=taken)
+
+    @pytest.mark.parametrize(("characters", "said"), [(106, True), (107, False), (134, False), (135, False)])
+    def test_not_where_it_would_cost_a_character_of_the_title(self, characters: int, *, said: bool) -> None:
+        title = "x" * characters
+        sms = a_page(REPLIES, title=title, taken=4)
+        assert ("Cap reached" in sms) is said
+        assert (title in sms) is (characters <= 134)
+
+    @given(title=ANY_TITLE, taken=st.sampled_from([0, 4]), replies=st.booleans())
+    def test_whatever_the_title_it_is_one_segment_with_severity_ref_and_how_to_answer(
+        self, title: str, taken: int, *, replies: bool
+    ) -> None:
+        sms = a_page(REPLIES if replies else POLICY, title=title, taken=taken)
+        assert size_of(sms).segments == 1
+        assert sms.startswith("CRITICAL: ")
+        assert (" #7F3K Reply ack" if replies else " #7F3K") in sms
+
+    @given(title=ANY_TITLE, replies=st.booleans())
+    def test_the_last_slot_costs_nothing_of_what_happened(self, title: str, *, replies: bool) -> None:
+        policy = REPLIES if replies else POLICY
+        usual = a_page(policy, title=title)
+        assert a_page(policy, title=title, taken=4) in (usual, f"{usual}. Cap reached, more on Slack")
+
+    @given(title=ANY_TITLE)
+    def test_more_segments_are_used_only_where_the_policy_has_them(self, title: str) -> None:
+        policy = msgspec.structs.replace(REPLIES, sms=msgspec.structs.replace(REPLIES.sms, max_segments=3))
+        sms = a_page(policy, title=title, taken=4)
+        assert size_of(sms).segments <= 3
+        assert " #7F3K Reply ack" in sms
 
 
 class TestHeadline:
