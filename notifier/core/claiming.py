@@ -8,7 +8,7 @@ from notifier.core.alert import Severity
 from notifier.core.draft import Draft
 from notifier.core.events import Attempt, Decision
 from notifier.core.incident import OUT, Delivery, DeliveryState, Incident, Kind
-from notifier.core.ledger import ACCEPTED_WITHIN
+from notifier.core.ledger import ACCEPTED_WITHIN, WINDOW
 from notifier.core.message import headline, message_of
 from notifier.core.owing import is_wanted, owe_notice
 from notifier.core.sms_text import size_of
@@ -164,10 +164,13 @@ def _may_page(draft: Draft, key: str) -> bool:
             draft.update(key, state=DeliveryState.FAILED, due_at=None, detail=OPTED_OUT)
             could_not_page(draft, key, OPTED_OUT)
             return False
-    if not _has_room(draft):
+    look_first = _is_to_look_first(draft, draft.incident.deliveries[key])
+    # Where an instance says that it is out already, nobody is to read that it was not texted.
+    is_out = look_first and draft.ledger.has_unstored(draft.incident.key, draft.now - WINDOW)
+    if not is_out and not _has_room(draft):
         _hold_back(draft, key)
         return False
-    if _is_to_look_first(draft, draft.incident.deliveries[key]):
+    if look_first:
         draft.update(key, state=DeliveryState.UNKNOWN, due_at=draft.now)
         return False
     return True

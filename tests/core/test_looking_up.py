@@ -553,6 +553,14 @@ class TestLookFirst:
         assert states(held)[PAGE] == "capped"
         assert tick(held, after(hours=2)).look_up == (PAGE,)
 
+    def test_at_the_cap_nobody_is_told_that_it_was_not_texted_when_an_instance_says_it_was(self) -> None:
+        ledger = Ledger().with_outage(NOON, [Unstored(key=known(opened()).key, phone=0, at=NOON)], NOON)
+        for number in range(4):
+            ledger = ledger.with_slot(f"other/1/opened/sms/{number}/1", NOON, NOON)
+        late = decide(Alerted(self.LATE), None, ledger)
+        assert (states(late)[PAGE], late.look_up) == ("unknown", (PAGE,))
+        assert not any("capped" in key for key in states(late))
+
 
 class TestListed:
     """Texts that went out without the store count for the cap."""
