@@ -87,6 +87,8 @@ class Day(msgspec.Struct, frozen=True, kw_only=True):
     phones: int
     fallback: bool
     """Whether there is a second provider."""
+    reports: bool
+    """Whether Twilio's delivery reports reach us."""
     happenings: tuple[Happening, ...]
 
 
@@ -115,6 +117,7 @@ def draw_day(seed: int) -> Day:
         reserved=random.choice((0, 1, min(2, cap - 1))),
         phones=phones,
         fallback=random.random() < 0.5,
+        reports=random.random() < 0.5,
         # The last senders' tries are over when the healthy days begin.
         happenings=tuple(sorted((one for one in happenings if one.at < DAY - 600), key=lambda one: one.at)),
     )

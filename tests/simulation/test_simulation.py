@@ -39,8 +39,10 @@ def test_nothing_is_lost_doubled_over_the_cap_or_sent_after_an_answer(report: Re
 
 def test_every_fault_was_hit(report: Report) -> None:
     """One that is never hit is a hole: nobody knows what it would do."""
-    kinds = {name for rates in (ROUGH.read, ROUGH.commit, ROUGH.text, ROUGH.list_texts, ROUGH.free) for name in rates}
-    outages = {f"outage of {what}" for what in ("sms", "slack", "discord", "email", "list", "empty", "store")}
+    some = (ROUGH.read, ROUGH.commit, ROUGH.text, ROUGH.list_texts, ROUGH.free, ROUGH.report)
+    kinds = {name for rates in some for name in rates}
+    providers = ("sms", "unreachable", "vonage", "slack", "discord", "email")
+    outages = {f"outage of {what}" for what in (*providers, "list", "empty", "store")}
     ticks = {"tick missing", "tick doubled", "tick late"}
     assert kinds | set(ROUGH.request) | outages | ticks == set(report.hits)
 
@@ -53,6 +55,10 @@ def test_the_days_are_worth_their_name(report: Report) -> None:
     assert INCIDENTS[0] >= 10
     assert report.numbers["days that reached the cap"] > DAYS / 2
     assert report.numbers["texts without the store"] > 0
+    assert report.numbers["digests"] > DAYS / 2
+    assert report.numbers["pages told in a digest"] > 2 * report.numbers["digests"]
+    assert report.numbers["delivery reports"] > 10 * DAYS
+    assert report.numbers["answers by text"] > DAYS
 
 
 @pytest.mark.parametrize("bug", sorted(planted.BUGS))

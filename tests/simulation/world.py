@@ -325,7 +325,7 @@ class World:
 
     def _taken(self, text: Accepted) -> None:
         """Twilio reports on what it took: once for each step, or as the day will have it."""
-        if not text.message.report_url:
+        if not text.message.report_url or not self.day.reports:
             return
         random = Random(f"{self.day.seed} report {text.id}")
         for place, (at, report) in enumerate(text.fate[-1:] if random.random() < 0.2 else text.fate):
