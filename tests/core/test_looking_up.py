@@ -282,6 +282,12 @@ class TestNoLastWord:
         late = listed(told, a_text(opened(), report=failed_report("off")), now=NOON + FINAL)
         assert (states(late)[PAGE], late.send) == ("sent", ())
 
+    def test_a_list_that_says_less_than_is_known_takes_nothing_back(self) -> None:
+        told = report(self.sent(), Progress.SENT, after(minutes=1))
+        once = self.asked(told, a_text(opened()))
+        assert delivery(once, PAGE).report is Progress.SENT
+        assert known(once).history[-1].text.endswith("Twilio says no more than sent")
+
     def test_one_that_was_found_in_the_list_is_asked_about_too(self) -> None:
         found = listed(lost(), a_text(lost()), now=after(seconds=30))
         assert delivery(found, PAGE).report_due_at == NOON + FINAL

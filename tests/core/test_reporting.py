@@ -245,9 +245,10 @@ class TestStranger:
         assert states(cancelled)[PAGE] == "cancelled"
         assert report(cancelled, progress, after(seconds=62)).incident == cancelled.incident
 
-    def test_on_a_page_that_was_never_claimed(self) -> None:
+    @pytest.mark.parametrize("number", [0, 1])
+    def test_on_a_page_that_was_never_claimed(self, number: int) -> None:
         never = decide(Alerted(an_alert()), claim=a_claim(send_seconds=-1))
-        assert report(never, Progress.DELIVERED).incident == never.incident
+        assert report(never, Progress.DELIVERED, number=number).incident == never.incident
 
     def test_on_an_incident_that_is_gone(self) -> None:
         event = Reported(delivery=PAGE, generation=1, number=1, id="SM1", report=Report())
@@ -335,6 +336,13 @@ class TestFailed:
         late = failed(recorded(step, now=after(minutes=15)), after(minutes=16))
         assert not any("/sms/" in key for key in late.send)
         assert delivery(late, "notice/opened-sms-0-1-failed/slack").words.endswith("; phone 2 waits for room already")
+
+    def test_where_the_one_paged_since_has_failed_too_it_is_not_said_to_be_paged(self) -> None:
+        once = msgspec.structs.replace(POLICY, sms=msgspec.structs.replace(POLICY.sms, rounds=1))
+        second = recorded(tick(sent(), after(minutes=15), policy=once), now=after(minutes=15), policy=once)
+        both = failed(second, after(minutes=16), delivery=SECOND, policy=once)
+        late = failed(both, after(minutes=17), policy=once)
+        assert delivery(late, "notice/opened-sms-0-1-failed/slack").words.endswith("; there is no other phone to text")
 
     @pytest.mark.parametrize(("fields", "state"), [(OFF, "claimed"), (LANDLINE, None)], ids=["passes", "for good"])
     def test_the_only_phone_is_paged_again_in_the_next_walk_if_that_may_help(

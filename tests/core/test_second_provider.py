@@ -132,6 +132,7 @@ class TestWhen:
         event = settle(opened(policy=WITH), {PAGE: UNREACHED})
         step = decide(event, answered.incident, answered.ledger, now=after(seconds=2), policy=WITH)
         assert (states(step)[PAGE], PAGE in step.send) == ("cancelled", False)
+        assert not any("vonage" in entry.text for entry in known(step).history)
 
 
 class TestClaim:
