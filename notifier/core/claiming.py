@@ -182,10 +182,11 @@ def _take_slot(draft: Draft, key: str) -> None:
     segments = size_of(message_of(draft.incident, key, draft.policy).sms).segments
     name = slot_name(draft, key, draft.incident.generation)
     draft.ledger = draft.ledger.with_slot(name, _accepted_by(draft), draft.now, segments)
-    month = draft.ledger.totals.of(draft.now)
+    ledger, price = draft.ledger, draft.policy.texting.price
+    month, hour = ledger.totals.of(draft.now), ledger.segments(draft.now)
     draft.log(
-        f"text {draft.ledger.taken(draft.now)} of {most} an hour; {draft.now:%B} so far: {month.texts} texts,"
-        f" {month.segments} segments, about {cost(month.segments, draft.policy.texting.price)}",
+        f"text {ledger.taken(draft.now)} of {most} an hour ({hour} segments, about {cost(hour, price)});"
+        f" {draft.now:%B} so far: {month.texts} texts, {month.segments} segments, about {cost(month.segments, price)}",
         Severity.INFO,
     )
 

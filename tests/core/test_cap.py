@@ -132,7 +132,7 @@ def test_each_text_is_counted_for_the_month_and_the_log_says_what_that_costs() -
     _, ledger = alerts_at(Ledger(), 1)
     decision = decide(Alerted(an_alert(incident_id="second")), None, ledger, policy=policy)
     assert decision.ledger.totals.of(NOON) == Month(texts=2, segments=2)
-    assert "text 2 of 5 an hour; January so far: 2 texts, 2 segments, about $0.02" in [
+    assert "text 2 of 5 an hour (2 segments, about $0.02); January so far: 2 texts, 2 segments, about $0.02" in [
         one.text for one in decision.notes
     ]
 
