@@ -13,7 +13,7 @@ from notifier.core.message import headline, message_of
 from notifier.core.owing import is_wanted, owe_notice
 from notifier.core.sms_text import size_of
 from notifier.core.telling import could_not_page
-from notifier.core.wording import clock_time, cost
+from notifier.core.wording import clock_time, cost, some
 
 OPTED_OUT = "it has answered STOP, and takes no texts before it answers START"
 LOOKED = timedelta(minutes=1)
@@ -185,8 +185,9 @@ def _take_slot(draft: Draft, key: str) -> None:
     ledger, price = draft.ledger, draft.policy.texting.price
     month, hour = ledger.totals.of(draft.now), ledger.segments(draft.now)
     draft.log(
-        f"text {ledger.taken(draft.now)} of {most} an hour ({hour} segments, about {cost(hour, price)});"
-        f" {draft.now:%B} so far: {month.texts} texts, {month.segments} segments, about {cost(month.segments, price)}",
+        f"text {ledger.taken(draft.now)} of {most} an hour ({some(hour, 'segment')}, about {cost(hour, price)});"
+        f" {draft.now:%B} so far: {some(month.texts, 'text')}, {some(month.segments, 'segment')},"
+        f" about {cost(month.segments, price)}",
         Severity.INFO,
     )
 

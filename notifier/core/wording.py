@@ -10,6 +10,11 @@ def clock_time(moment: datetime) -> str:
     return f"{moment:%H:%M} UTC"
 
 
+def some(number: int, thing: str) -> str:
+    """So many of something: `1 text`, `2 texts`."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
 def cost(segments: int, price: float) -> str:
     """What so many segments come to, as a rough guide: `$0.12`."""
     return f"${segments * price:.2f}"
