@@ -52,7 +52,7 @@ def headline(incident: Incident, at: datetime) -> str:
     """What happened, in one line: `CRITICAL: Database unreachable`; what was reached by climbing says so itself."""
     if incident.state is IncidentState.TEST:
         return f"TEST: {incident.title}"
-    if incident.effective > incident.severity:
+    if incident.effective > incident.severity and not incident.members:
         waited = duration(at - incident.opened_at)
         return f"{incident.severity.value.upper()} unanswered {waited}: {incident.title}"
     return f"{incident.effective.value.upper()}: {incident.title}"

@@ -74,8 +74,8 @@ def owe_notice(draft: Draft, topic: str, words: str, *, failed_channel: str = ""
 def owe_answer(draft: Draft) -> None:
     """Owe "somebody answered" or "it is over" to every free channel that heard of the incident and not yet of that."""
     kind = _ANSWERS.get(draft.incident.state)
-    if kind is None or (draft.incident.one_off and draft.incident.expired):
-        # Of what nothing can close nobody waits to hear that it is over.
+    if kind is None or draft.incident.members or (draft.incident.one_off and draft.incident.expired):
+        # Of what nothing can close nobody waits to hear that it is over; and each member of a digest says so itself.
         return
     deliveries = draft.incident.deliveries
     heard = {delivery.channel for delivery in deliveries.values() if delivery.state in OUT}

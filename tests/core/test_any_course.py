@@ -47,8 +47,10 @@ from tests.builders import ALL_CHANNELS, NOON, SHIPPED, a_claim, an_alert, texti
 
 ORDER = list(IncidentState)
 PROGRESS = list(Progress)
-ENDS = st.sampled_from(["sent", "sent", "sent", "rejected", "retry", "unknown, arrived", "unknown, lost", "no record"])
-ENDS_OF_TEXTS = ENDS | st.sampled_from(["rejected, elsewhere", "retry, elsewhere", "rejected, opted out"])
+ARRIVED = ["sent", "sent", "unknown, arrived", "no record, arrived"]
+LOST = ["rejected", "retry", "unknown, lost", "no record, lost"]
+ENDS = st.sampled_from([*ARRIVED, *LOST])
+ENDS_OF_TEXTS = st.sampled_from([*ARRIVED, *LOST, "rejected, elsewhere", "retry, elsewhere", "rejected, opted out"])
 LISTS = st.sampled_from(["true", "true", "true", "unreadable", "without words"])
 MOMENTS = st.sampled_from([0, 1, 8, 31, 61, 299, 331, 601, 1_201, 3_641, 6 * 3_600, 25 * 3_600])
 ALERTS = [
@@ -93,8 +95,6 @@ class Course(RuleBasedStateMachine):
         self.reports: dict[str, Report] = {}
         """What the list says of a text, by its id."""
         self.unrecorded: list[tuple[str, Settled, Claim]] = []
-        self.read: tuple[Ledger, Collected] | None = None
-        """What a request has read that is about to make a digest."""
         self.told: set[str] = set()
         """Pages that a digest tells of, or has told of."""
         self.requests = 0
@@ -138,13 +138,6 @@ class Course(RuleBasedStateMachine):
     def the_tick_does_all_that_is_due(self, data: st.DataObject) -> None:
         self.tick_all(data)
 
-    @precondition(lambda self: self.waiting())
-    @rule(data=st.data())
-    def the_window_has_room_again(self, data: st.DataObject) -> None:
-        self.now += WINDOW + timedelta(minutes=1)
-        if data.draw(st.booleans()):
-            self.tick_all(data)
-
     @precondition(lambda self: self.incidents)
     @rule(data=st.data())
     def somebody_answers(self, data: st.DataObject) -> None:
@@ -176,17 +169,26 @@ class Course(RuleBasedStateMachine):
         )
         self.take(one.key, event, data)
 
-    @rule()
-    def a_request_reads_what_waits(self) -> None:
-        """Between that and its commit the ledger must stay as it was, but nothing else has to."""
-        if together := to_collect(self.waiting(), self.ledger, self.policy, self.now):
-            self.read = (self.ledger, together)
-
-    @precondition(lambda self: self.read)
-    @rule(data=st.data())
-    def and_makes_a_digest_of_it(self, data: st.DataObject) -> None:
-        assert self.read is not None
-        (ledger, together), self.read = self.read, None
+    @precondition(lambda self: self.waiting())
+    @rule(others=st.lists(st.sampled_from(["turn", "turn", "tick", "answer", "alert"]), max_size=3), data=st.data())
+    def a_digest_is_made_while_others_come(self, others: list[str], data: st.DataObject) -> None:
+        """The window is empty. Between reading and commit the ledger must stay as it was, but nothing else has to."""
+        self.now += WINDOW + timedelta(minutes=1)
+        ledger, together = self.ledger, to_collect(self.waiting(), self.ledger, self.policy, self.now)
+        if together is None:
+            return
+        for what in others:
+            key = data.draw(st.sampled_from([member.key for member in together.members]))
+            match what:
+                case "turn":
+                    # With time it would take a slot, and there would be no digest.
+                    self.tick(key, data, release=True, seconds=-1)
+                case "tick":
+                    self.tick(key, data)
+                case "answer":
+                    self.acknowledge(self.incidents[key], data)
+                case _:
+                    self.take(key, Alerted(an_alert("critical", self.incidents[key].incident_id)), data)
         if ledger == self.ledger:
             self.collect(together, data)
 
@@ -197,10 +199,13 @@ class Course(RuleBasedStateMachine):
         no_time = msgspec.structs.replace(claim, send_until=self.now - timedelta(seconds=1))
         self.decide(key, event, no_time)
 
-    def take(self, key: str, event: Event, data: st.DataObject, claim_id: str = "") -> None:
+    def take(
+        self, key: str, event: Event, data: st.DataObject, *, claim_id: str = "", seconds: int | None = None
+    ) -> None:
         """A request of its own: the whole road, without conflicts."""
         self.requests += 1
-        seconds = 7 if self.healthy else data.draw(st.sampled_from([7, 7, 7, -1]))
+        if seconds is None:
+            seconds = 7 if self.healthy else data.draw(st.sampled_from([7, 7, 7, -1]))
         claim = a_claim(self.now, claim_id or f"request {self.requests}", send_seconds=seconds)
         decision = self.decide(key, event, claim)
         for _ in range(20):
@@ -219,11 +224,12 @@ class Course(RuleBasedStateMachine):
             decision = self.decide(key, event, claim)
         raise AssertionError("the road does not end")
 
-    def tick(self, key: str, data: st.DataObject, *, release: bool = False) -> None:
+    def tick(self, key: str, data: st.DataObject, *, release: bool = False, seconds: int | None = None) -> None:
         members = self.incidents[key].members
         still = {one.key: one.generation for one in self.incidents.values() if one.state is IncidentState.OPEN}
         open_members = frozenset(one.key for one in members if still.get(one.key) == one.generation)
-        self.take(key, Ticked(release=release, open_members=open_members if members else None), data)
+        event = Ticked(release=release, open_members=open_members if members else None)
+        self.take(key, event, data, seconds=seconds)
         self.tell_members(key, data)
 
     def acknowledge(self, incident: Incident, data: st.DataObject) -> None:
@@ -234,7 +240,7 @@ class Course(RuleBasedStateMachine):
     def collect(self, together: Collected, data: st.DataObject) -> None:
         claim_id = f"digest {self.requests}"
         key = key_of(digest_alert(claim_id), claim_id)
-        self.take(key, together, data, claim_id)
+        self.take(key, together, data, claim_id=claim_id)
         if key in self.incidents:
             seen("a digest was made")
             self.told |= {member.slot for member in together.members}
@@ -307,7 +313,7 @@ class Course(RuleBasedStateMachine):
             page = incident.deliveries[one]
             end = "sent" if self.healthy else data.draw(ENDS_OF_TEXTS if page.channel == "sms" else ENDS)
             text_id = ""
-            if end in ("sent", "unknown, arrived") and page.channel == "sms":
+            if end in ARRIVED and page.channel == "sms":
                 text_id = f"SM{len(self.accepted):04}"
                 text = Text(id=text_id, created_at=self.now, body=message_of(incident, one, self.policy).sms)
                 self.accepted.append(
@@ -323,8 +329,8 @@ class Course(RuleBasedStateMachine):
                 )
                 if page.via:
                     seen("the second provider has sent")
-            died = died or end == "no record"
-            result = Result.SENT if end == "no record" else Result(end.partition(",")[0])
+            died = died or end.startswith("no record")
+            result = Result.SENT if end.startswith("no record") else Result(end.partition(",")[0])
             outcome = Outcome(
                 result,
                 "as it happens",
@@ -414,6 +420,9 @@ class Course(RuleBasedStateMachine):
                 if delivery.state not in UNSENT:
                     assert delivery.due_at is None
                 assert delivery.report_due_at is None or delivery.state is DeliveryState.SENT
+                if delivery.report is not None:
+                    failed = delivery.report is Progress.FAILED
+                    assert delivery.state is (DeliveryState.FAILED if failed else DeliveryState.SENT)
 
     @invariant()
     def what_is_held_back_is_in_exactly_one_place(self) -> None:

@@ -18,7 +18,7 @@ from notifier.core.events import Acknowledged, Alerted, Collected, Decision, Mem
 from notifier.core.incident import DeliveryState, Incident, IncidentState
 from notifier.core.ledger import Ledger
 from notifier.core.listing import Text
-from notifier.core.message import message_of
+from notifier.core.message import headline, message_of
 from notifier.core.outcome import Outcome, Result
 from notifier.core.report import Progress
 from notifier.core.sms_text import size_of
@@ -38,6 +38,7 @@ from tests.builders import (
     recorded,
     report,
     settle,
+    settle_all,
     states,
     texting,
     tick,
@@ -434,6 +435,23 @@ class TestPagingOn:
         step = decide(refused, digest.incident, digest.ledger, now=ROOM, claim=a_claim(ROOM, "one"))
         assert SECOND in step.send
         assert "notice/opened-sms-0-1-failed/slack" in step.send
+
+    def test_its_end_is_told_nowhere(self) -> None:
+        """Who heard that its text was refused would read that all of it is resolved; some may be acknowledged only."""
+        digest = made()
+        refused = settle(digest, {PAGE: Outcome(Result.REJECTED, "21211: no such number")})
+        told = decide(refused, digest.incident, digest.ledger, now=ROOM, claim=a_claim(ROOM, "one"))
+        heard = decide(settle_all(told), told.incident, told.ledger, now=ROOM, claim=a_claim(ROOM, "one"))
+        assert states(heard)["notice/opened-sms-0-1-failed/slack"] == "sent"
+        over = look(heard, after(minutes=15))
+        assert (known(over).state, over.send) == (IncidentState.RESOLVED, ())
+        done = msgspec.structs.replace(heard, incident=answered(known(heard)))
+        assert states(done).keys() == states(heard).keys()
+
+    def test_what_is_said_of_it_calls_it_critical_and_not_unanswered(self) -> None:
+        held = look(msgspec.structs.replace(made(send_seconds=-1), ledger=full(5, ROOM)), after(minutes=1), *WAITING)
+        climbed = msgspec.structs.replace(known(held), severity=Severity.ERROR)
+        assert headline(climbed, after(minutes=1)) == "CRITICAL: 2 open: db is down, web is down"
 
     def failed(self) -> Decision:
         """The provider says a minute later that it did not arrive."""
