@@ -161,7 +161,9 @@ def _may_page(draft: Draft, key: str) -> bool:
     if phone < draft.policy.phones:
         mark = draft.policy.texting.phones[phone]
         if draft.ledger.conversation.has_opted_out(mark, draft.now):
+            # START may come before its next turn.
             draft.update(key, state=DeliveryState.FAILED, due_at=None, detail=OPTED_OUT)
+            draft.update(key, passes=True, claimed_at=draft.now)
             could_not_page(draft, key, OPTED_OUT)
             return False
     look_first = _is_to_look_first(draft, draft.incident.deliveries[key])

@@ -55,7 +55,7 @@ def take_word(draft: Draft, key: str, text_id: str, report: Report, how: str) ->
     if report.opted_out:
         heard_opt_out(draft, delivery)
     if report.progress is Progress.FAILED:
-        draft.update(key, state=DeliveryState.FAILED, detail=report.trouble, passes=report.passes)
+        draft.update(key, state=DeliveryState.FAILED, detail=report.trouble, passes=report.passes or report.opted_out)
         if delivery.state is not DeliveryState.FAILED:
             # Else it failed as soon as it was made: all that follows from that is done.
             could_not_page(draft, key, report.trouble)

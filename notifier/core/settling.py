@@ -98,7 +98,7 @@ def _record(draft: Draft, attempt: Attempt, *, second_try: bool) -> None:
             if outcome.warning:
                 say(draft, key, f"{who(delivery)} told, but not all of it: {outcome.warning}")
         case Result.REJECTED:
-            draft.update(key, state=DeliveryState.FAILED, due_at=None, detail=outcome.detail)
+            draft.update(key, state=DeliveryState.FAILED, due_at=None, detail=outcome.detail, passes=outcome.opted_out)
             if delivery.channel == "sms":
                 could_not_page(draft, key, outcome.detail)
             else:

@@ -485,8 +485,17 @@ class TestOptedOut:
         step = self.next_incident(msgspec.structs.replace(ledger, conversation=conversation))
         assert not any("/sms/" in key for key in step.send)
         words = delivery(step, "notice/opened-sms-1-1-failed/slack").words
-        assert words.endswith("answers START; there is no other phone to text")
+        assert words.endswith("answers START; there is no other phone to text, so it is tried again 15 min later")
         assert Severity.ERROR in {note.severity for note in step.notes if "NOT texted to phone 2" in note.text}
+
+    def test_once_it_has_answered_start_it_is_paged_at_its_next_turn(self) -> None:
+        alone = msgspec.structs.replace(POLICY, texting=texting(1))
+        conversation = Ledger().conversation.with_opt_out("mark0", NOON)
+        first = decide(Alerted(an_alert()), None, Ledger(conversation=conversation), policy=alone)
+        assert states(first)[PAGE] == "failed"
+        quiet = recorded(first, policy=alone)
+        assert not any("/sms/" in key for key in tick(quiet, after(minutes=14), ledger=Ledger(), policy=alone).send)
+        assert "opened/sms/0/2" in tick(quiet, after(minutes=15), ledger=Ledger(), policy=alone).send
 
     def test_what_the_cap_held_back_is_not_texted_to_it_either(self) -> None:
         capped = recorded(decide(Alerted(an_alert()), None, full(5)))

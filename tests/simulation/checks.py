@@ -280,7 +280,9 @@ class Checks:
             self.wrong(f"silent: {text.id} of {incident.ref} has failed, and is {delivery.state.value}")
 
     def _check_hears_the_end(self, incident: Incident) -> None:
-        """Whoever has heard of it hears that it is over, or answered."""
+        """Whoever has heard of it hears that it is over, or answered; of a digest each member says so itself."""
+        if incident.members:
+            return
         kind = {IncidentState.RESOLVED: "resolved", IncidentState.ACKNOWLEDGED: "acknowledged"}.get(incident.state)
         heard = {one.channel for one in incident.deliveries.values() if one.state is DeliveryState.SENT} - {"sms"}
         for channel in heard if kind else ():
