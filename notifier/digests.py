@@ -52,6 +52,8 @@ class Digests:
             one.key: TakenOver(delivery=one.delivery, generation=one.generation, digest=digest.ref)
             for one in digest.members
         }
+        # However long the sending has taken: its time to claim may be over, and the time to record is not.
+        deadlines = msgspec.structs.replace(deadlines, claim_by=deadlines.record_by)
         for one in self._relay.take_events(events, deadlines).values():
             # A document that cannot be read pages nobody, and the tick tells of it.
             if one.error and not isinstance(one.error, DocumentUnreadable):

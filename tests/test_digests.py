@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from notifier.core.incident import Incident
+from notifier.core.message import Message
 from notifier.ports import Gathered, StoreDown
 from notifier.stores.sqlite import SqliteStore
 from tests.builders import an_alert
 from tests.instances import Instance, VirtualClock
+from tests.test_replies import Stubborn
 
 MANY = 20
 
@@ -57,3 +59,27 @@ def test_a_digest_pages_on_while_one_of_its_members_could_not_be_acknowledged(
         instance.relay.acknowledge(digest, 1, "Ana", instance.deadlines())
     left = {one.key for one in still_open(instance)}
     assert left & {digest.key, *(member.key for member in digest.members)} == {digest.key, digest.members[3].key}
+
+
+def test_a_slow_provider_costs_its_members_no_word_and_the_tick_no_end(tmp_path: Path) -> None:
+    """Sending took longer than there is to claim; the members are told all the same, in the time to record."""
+    clock = VirtualClock()
+    store = Stubborn(tmp_path / "state.sqlite", clock)
+    instance = Instance(store, clock)
+    for number in range(7):
+        instance.relay.take_all([an_alert(incident_id=f"db-{number}")], instance.deadlines())
+    for one in still_open(instance)[:5]:
+        instance.relay.acknowledge(one, 1, "Ana", instance.deadlines())
+    clock.pass_time(minutes=59)
+    instance.tick.run(clock.monotonic())
+    clock.pass_time(minutes=2)
+
+    def slowly(message: Message) -> None:
+        clock.pass_time(seconds=6)
+
+    instance.channels["sms"].on_send = slowly
+    done = instance.tick.run(clock.monotonic())
+    assert done.error is None
+    (digest,) = [one for one in still_open(instance) if one.members]
+    assert digest.members_told
+    store.close()

@@ -132,7 +132,8 @@ def _sms(first_line: str, incident: Incident, delivery: Delivery, policy: Policy
     if incident.members:
         head, separator = f"{len(incident.members)} open", ": "
         title = ", ".join(member.title for member in incident.members)
-    tail = f" #{incident.ref}" + (" Reply ack" if policy.texting.replies else "")
+    # The second provider passes no answer on to us: whoever sent one would believe that he had been heard.
+    tail = f" #{incident.ref}" + (" Reply ack" if policy.texting.replies and not delivery.via else "")
     text = fit(f"{head}{separator}", title, tail, policy.sms.max_segments)
     if delivery.last_slot and policy.free_channels:
         more = f"{tail}. Cap reached, more on {_NAMES[policy.free_channels[0]]}"

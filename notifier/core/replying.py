@@ -70,8 +70,17 @@ def read_wish(body: str, opt_out: str = "") -> Wish:
 
 
 def heeds(body: str, opt_out: str) -> bool:
-    """Whether a text is a command to us, whose sender waits for an answer."""
-    return read_wish(body, opt_out).command in (Command.ACKNOWLEDGE, Command.ACKNOWLEDGE_ALL, Command.STATUS)
+    """Whether a text asks us for something, so that its sender must hear if it is not done.
+
+    START too: its provider says that texts come again, and a phone we did not hear it of would never be paged. Not
+    STOP: whoever sent it wants no texts, and its provider lets none through.
+    """
+    return read_wish(body, opt_out).command in (
+        Command.ACKNOWLEDGE,
+        Command.ACKNOWLEDGE_ALL,
+        Command.STATUS,
+        Command.OPT_IN,
+    )
 
 
 NOT_HEEDED = "NOT done: the state store is unreachable. Send it again in a minute."

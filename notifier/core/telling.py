@@ -28,7 +28,9 @@ def could_not_page(draft: Draft, key: str, why: str, *, certain: bool = True) ->
     """A page did not reach its phone, or nobody can tell: the next phone is paged at once, and all of it is said."""
     delivery = draft.incident.deliveries[key]
     how = "NOT texted to" if certain else "nobody can tell whether this was texted to"
-    say(draft, key, f"{how} phone {(delivery.phone or 0) + 1}: {why}; {_next_phone(draft, delivery)}")
+    # A digest is told on no free channel, so its ref alone says nothing there.
+    what = f" ({draft.incident.title})" if draft.incident.members else ""
+    say(draft, key, f"{how} phone {(delivery.phone or 0) + 1}: {why}; {_next_phone(draft, delivery)}{what}")
 
 
 def _next_phone(draft: Draft, delivery: Delivery) -> str:

@@ -480,3 +480,14 @@ class TestPagingOn:
         lost = decide(unknown, digest.incident, digest.ledger, now=ROOM, claim=a_claim(ROOM, "one"))
         text = Text(id="SM1", created_at=ROOM, body=f"2 open: db is down, web is down #{known(digest).ref}")
         assert states(listed(lost, text, now=after(seconds=30)))[PAGE] == "sent"
+
+
+def test_what_is_said_of_a_digest_that_could_not_be_texted_names_what_it_tells_of() -> None:
+    """It is told on no free channel, so nobody there knows its ref."""
+    digest = made()
+    claim = a_claim(ROOM, delivery(digest, PAGE).claim)
+    ends = settle(digest, {PAGE: Outcome(Result.REJECTED, "21408: off")})
+    step = decide(ends, digest.incident, digest.ledger, now=ROOM, claim=claim)
+    assert delivery(step, "notice/opened-sms-0-1-failed/slack").words == (
+        "NOT texted to phone 1: 21408: off; phone 2 is next (2 open: db is down, web is down)"
+    )

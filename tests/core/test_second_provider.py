@@ -176,6 +176,13 @@ class TestClaim:
         step = tick(done, after(minutes=15), policy=WITH)
         assert (step.send, delivery(step, SECOND).via) == ((SECOND,), "")
 
+    def test_its_text_asks_for_no_answer_as_none_would_reach_us(self) -> None:
+        policy = SHIPPED.deployed(ALL_CHANNELS, texting(2, fallback="vonage", replies=True))
+        first = opened(policy=policy)
+        second = ended(first, REFUSED, policy=policy)
+        assert message_of(known(first), PAGE, policy).sms.endswith(" Reply ack")
+        assert message_of(known(second), PAGE, policy).sms.endswith(f"#{known(second).ref}")
+
 
 class TestEnd:
     """How its sending ended."""
