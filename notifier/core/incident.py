@@ -81,6 +81,8 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     """Index into ONCALL_PHONE, SMS only. The number itself is never stored."""
     via: str = ""
     """For a page: the provider that sends it, where it is not Twilio. Its texts are in no list of Twilio's."""
+    then_back: bool = False
+    """For a page at the second provider: Twilio may send it later, if that one cannot."""
     last_slot: bool = False
     """For a page: it took the last slot of the window, and says so."""
     report: Progress | None = None

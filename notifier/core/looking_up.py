@@ -113,10 +113,13 @@ def _hear_the_end(draft: Draft, key: str, listing: Listing) -> None:
         draft.note(f"whether {who(delivery)} got the text is not known: Twilio says {far}{why}")
 
 
-def send_elsewhere(draft: Draft, key: str, why: str) -> None:
-    """Owe a page that was certainly not sent to the second provider, at once; without one to the same again."""
+def send_elsewhere(draft: Draft, key: str, why: str, *, then_back: bool) -> None:
+    """Owe a page that was certainly not sent to the second provider, at once; without one to the same again.
+
+    `then_back`: Twilio may send it later, if that one cannot.
+    """
     fallback = draft.policy.texting.fallback
-    draft.update(key, state=DeliveryState.PENDING, due_at=draft.now, via=fallback, detail=why)
+    draft.update(key, state=DeliveryState.PENDING, due_at=draft.now, via=fallback, detail=why, then_back=then_back)
     if fallback:
         words = f"{who(draft.incident.deliveries[key])} was not texted by Twilio ({why}): {fallback} is to do it"
         draft.note(words, Severity.WARNING)
@@ -148,4 +151,4 @@ def _not_found(draft: Draft, key: str, asked_at: datetime) -> None:
     # Whoever said that it had gone out without the store is believed no longer.
     draft.update(key, not_found_at=None, looked_since=None, look_first=False, looked_at=draft.now)
     draft.note(f"{who(delivery)} was not texted: looked up twice at Twilio; it is sent again", Severity.WARNING)
-    send_elsewhere(draft, key, "looked up twice")
+    send_elsewhere(draft, key, "looked up twice", then_back=True)

@@ -12,7 +12,7 @@ from notifier.core.incident import Delivery, DeliveryState, Incident
 from notifier.core.looking_up import look_at, send_elsewhere
 from notifier.core.moments import GIVE_UP
 from notifier.core.outcome import Outcome, Result
-from notifier.core.owing import is_wanted, owe_answer
+from notifier.core.owing import is_wanted, owe_answer, owe_notice
 from notifier.core.policy import Policy
 from notifier.core.reporting import asks_at, heard_opt_out
 from notifier.core.telling import could_not_page, say, who
@@ -81,12 +81,12 @@ def _record(draft: Draft, attempt: Attempt, *, second_try: bool) -> None:
     draft.update(key, provider_id=outcome.provider_id)
     delivery = draft.incident.deliveries[key]
     if delivery.channel == "sms" and outcome.result in (Result.REJECTED, Result.RETRY):
-        draft.ledger = draft.ledger.without_slot(slot_name(draft, key, draft.incident.generation))
-        if outcome.opted_out:
-            heard_opt_out(draft, delivery)
-        if _goes_elsewhere(draft, delivery, outcome):
-            send_elsewhere(draft, key, outcome.detail)
+        left = _text_not_sent(draft, key, outcome)
+        if left is None:
             return
+        # Twilio has refused it a moment ago: back with Twilio, it waits.
+        second_try = second_try and not delivery.via
+        outcome, delivery = left, draft.incident.deliveries[key]
     match outcome.result:
         case Result.SENT:
             draft.update(key, state=DeliveryState.SENT, due_at=None, detail=outcome.detail)
@@ -96,7 +96,8 @@ def _record(draft: Draft, attempt: Attempt, *, second_try: bool) -> None:
                 f"{who(delivery)} told: {delivery.kind.value}" + (f" ({outcome.detail})" if outcome.detail else "")
             )
             if outcome.warning:
-                say(draft, key, f"{who(delivery)} told, but not all of it: {outcome.warning}")
+                but = "told" if delivery.channel == "sms" else "told, but not all of it"
+                say(draft, key, f"{who(delivery)} {but}: {outcome.warning}")
         case Result.REJECTED:
             draft.update(key, state=DeliveryState.FAILED, due_at=None, detail=outcome.detail, passes=outcome.opted_out)
             if delivery.channel == "sms":
@@ -137,6 +138,29 @@ def _goes_elsewhere(draft: Draft, delivery: Delivery, outcome: Outcome) -> bool:
     """Whether the second provider is to send a page that the first certainly has not, and cannot now."""
     fallback = draft.policy.texting.fallback
     return bool(fallback and outcome.elsewhere and not delivery.via) and is_wanted(draft.incident, delivery)
+
+
+def _text_not_sent(draft: Draft, key: str, outcome: Outcome) -> Outcome | None:
+    """Give back the slot of a text that was certainly not sent; what is left to record, None if another provider is."""
+    draft.ledger = draft.ledger.without_slot(slot_name(draft, key, draft.incident.generation))
+    delivery = draft.incident.deliveries[key]
+    if outcome.opted_out:
+        heard_opt_out(draft, delivery)
+    if _goes_elsewhere(draft, delivery, outcome):
+        send_elsewhere(draft, key, outcome.detail, then_back=outcome.result is Result.RETRY)
+        return None
+    return _sent_back(draft, key, outcome) if delivery.via and delivery.then_back else outcome
+
+
+def _sent_back(draft: Draft, key: str, outcome: Outcome) -> Outcome:
+    """The second provider cannot send it either: a while with Twilio must not cost more than without a second."""
+    delivery = draft.incident.deliveries[key]
+    words = f"{delivery.via} cannot text {who(delivery)} either: {outcome.detail}; Twilio is tried again"
+    draft.update(key, via="", then_back=False)
+    if outcome.result is Result.REJECTED:
+        draft.note(words, Severity.ERROR)
+        owe_notice(draft, key.replace("/", "-") + "-elsewhere", words)
+    return Outcome(Result.RETRY, words, outcome.retry_after)
 
 
 def give_up(draft: Draft, key: str) -> None:

@@ -292,7 +292,7 @@ class Course(RuleBasedStateMachine):
                 # Somebody says late that it was sent after all, or its provider that it did not arrive.
                 assert old.state is not DeliveryState.DIGESTED
                 assert new.state is DeliveryState.SENT or new.report is Progress.FAILED
-            assert not old.via or new.via == old.via
+            assert not old.via or new.via == old.via or (old.then_back and not new.via)
 
     def check_claim(self, name: str, page: Delivery, decision: Decision) -> None:
         """A page that is claimed now, of all pages it could be."""

@@ -205,8 +205,22 @@ class TestEnd:
             "NOT texted to phone 1: vonage: no credit; phone 2 is next"
         )
 
+    @pytest.mark.parametrize("result", [Result.REJECTED, Result.RETRY])
+    def test_where_twilio_was_only_out_of_reach_it_is_twilios_again_if_the_second_cannot_either(
+        self, result: Result
+    ) -> None:
+        """An empty account at the second provider must not cost a page that a minute's patience would send."""
+        cannot = Outcome(result, "vonage: no credit")
+        step = ended(elsewhere(outcome=UNREACHED), cannot, after(seconds=1))
+        assert (states(step)[PAGE], delivery(step, PAGE).via, SECOND in states(step)) == ("pending", "", False)
+        assert step.ledger.taken(after(seconds=1)) == 0
+        said = delivery(step, "notice/opened-sms-0-1-elsewhere/slack").words if result is Result.REJECTED else ""
+        assert said == ("vonage cannot text phone 1 either: vonage: no credit; Twilio is tried again" if said else "")
+        again = tick(step, after(minutes=1), policy=WITH)
+        assert (PAGE in again.send, delivery(again, PAGE).via) == (True, "")
+
     @pytest.mark.parametrize("elsewhere_too", [False, True])
-    def test_never_back_to_the_first(self, *, elsewhere_too: bool) -> None:
+    def test_where_twilio_refused_it_never_back_to_the_first(self, *, elsewhere_too: bool) -> None:
         busy = Outcome(Result.RETRY, "vonage: throttled", elsewhere=elsewhere_too)
         step = ended(elsewhere(), busy, after(seconds=1), send_seconds=-1)
         assert (states(step)[PAGE], delivery(step, PAGE).via) == ("pending", "vonage")
