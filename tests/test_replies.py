@@ -156,7 +156,7 @@ def test_an_incident_that_cannot_be_read_is_in_nobodys_way(instance: Instance, s
 def test_what_the_store_did_not_take_is_answered_by_how_many(instance: Instance, store: Stubborn) -> None:
     take(instance, "a", "b", "c")
     store.unreachable = {key_of_incident("b")}
-    assert text(instance, "ack") == "NOT acknowledged: 1 of 3, the state store is unreachable. Send it again."
+    assert text(instance, "ack") == "NOT acknowledged: 1 of 3, the pager cannot reach its database. Send it again."
     store.unreachable = set()
     assert are_acknowledged(instance, "a", "b", "c") == [True, False, True]
 

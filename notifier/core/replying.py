@@ -50,10 +50,12 @@ _OPT_OUT = ("stop", "stopall", "unsubscribe", "cancel", "end", "quit", "optout",
 (https://help.twilio.com/articles/223134027-Twilio-support-for-opt-out-keywords-SMS-STOP-filtering-)."""
 _OPT_IN = ("start", "yes", "unstop")
 _HELP = ("help", "info")
-_WISHES = {
+_THEIRS = {
     **dict.fromkeys(_OPT_OUT, Wish(Command.OPT_OUT)),
     **dict.fromkeys(_OPT_IN, Wish(Command.OPT_IN)),
     **dict.fromkeys(_HELP, Wish(Command.NOT_OURS)),
+}
+_OURS = {
     "status": Wish(Command.STATUS),
     "ack all": Wish(Command.ACKNOWLEDGE_ALL),
     "ok all": Wish(Command.ACKNOWLEDGE_ALL),
@@ -62,9 +64,13 @@ _WISHES = {
 
 def read_wish(body: str, opt_out: str = "") -> Wish:
     """What a text asks for. `opt_out`: the provider's own word for it (STOP, START, HELP), where it has one."""
-    words = opt_out.strip().casefold() or " ".join(body.split()).rstrip(".! ").casefold()
-    if words in _WISHES:
-        return _WISHES[words]
+    words = opt_out.strip().casefold() or " ".join(body.split()).casefold()
+    if words in _THEIRS:
+        return _THEIRS[words]
+    # Our own words may have a mark behind them; those of the provider it heeds to the letter.
+    words = words.rstrip(".! ")
+    if words in _OURS:
+        return _OURS[words]
     acknowledges = re.fullmatch("(?:ack|ok)(?: (#?[0-9a-z]{4,6}))?", words)
     return Wish(Command.ACKNOWLEDGE, ref_as_read(acknowledges[1] or "")) if acknowledges else Wish(Command.UNKNOWN)
 
@@ -83,7 +89,7 @@ def heeds(body: str, opt_out: str) -> bool:
     )
 
 
-NOT_HEEDED = "NOT done: the state store is unreachable. Send it again in a minute."
+NOT_HEEDED = "NOT done: the pager cannot reach its database. Send it again in a minute."
 
 
 def concerned(wish: Wish, open_incidents: Sequence[Incident], phone: int) -> list[Incident]:
@@ -99,7 +105,9 @@ def concerned(wish: Wish, open_incidents: Sequence[Incident], phone: int) -> lis
 def answer_to_acknowledge(wish: Wish, done: Sequence[Incident], failed: int) -> str:
     """What became of it. `done`: acknowledged now, by whomever. `failed`: how many the store did not take."""
     if failed:
-        return f"NOT acknowledged: {failed} of {failed + len(done)}, the state store is unreachable. Send it again."
+        return (
+            f"NOT acknowledged: {failed} of {failed + len(done)}, the pager cannot reach its database. Send it again."
+        )
     if done:
         names: dict[str, str] = {}
         for one in done:
@@ -176,23 +184,29 @@ def opted_out(state: State, event: OptedOut, policy: Policy, now: datetime, clai
     else:
         after = before.with_opt_out(phones[event.phone], now)
         others = [number for number, phone in enumerate(phones, 1) if not after.has_opted_out(phone, now)]
-        follows = f"phone {others[0]} is paged instead" if others else "NOBODY CAN BE TEXTED"
+        follows = f"from now on phone {others[0]} is paged" if others else "NOBODY CAN BE TEXTED"
         title = f"Phone {event.phone + 1} has opted out of texts (STOP): {follows}"
     alert = Alert(
         source=SOURCE,
         incident_id=f"text {event.id}",
         severity=(Severity.INFO if event.again else Severity.ERROR).value,
         title=title,
-        text="" if event.again else "To undo this, text START from that phone to the number the pages come from.",
+        text=_AGAIN if event.again else _UNDO,
         one_off=True,
     )
     ledger = msgspec.structs.replace(state.ledger, conversation=after)
     return begin(State(state.key, None, ledger), Alerted(alert), policy, now, claim)
 
 
+_UNDO = "To undo this, text START from that phone to the number the pages come from."
+_AGAIN = "What is open and unanswered is paged there again at its next turn."
+
+
 def _has_paged(incident: Incident, phone: int) -> bool:
     pages = incident.deliveries.values()
-    return any(page.channel == "sms" and page.phone == phone and page.state in _PAGED for page in pages)
+    # One that the provider took and then called lost may have arrived all the same.
+    paged = [page.phone for page in pages if page.channel == "sms" and (page.state in _PAGED or page.provider_id)]
+    return phone in paged
 
 
 def _fitted(head: str, middle: str, tail: str) -> str:

@@ -266,7 +266,7 @@ class TestAnswer:
 
     def test_what_the_store_did_not_take_is_not_called_done(self) -> None:
         assert answer_to_acknowledge(ACK, [an_incident("a")], 2) == (
-            "NOT acknowledged: 2 of 3, the state store is unreachable. Send it again."
+            "NOT acknowledged: 2 of 3, the pager cannot reach its database. Send it again."
         )
 
     def status(self, incidents: list[Incident], ledger: Ledger | None = None, price: float = 0.0083) -> str:
@@ -377,7 +377,7 @@ class TestOptedOut:
 
     def test_it_is_said_loudly_and_never_texted(self) -> None:
         step = says(Ledger())
-        assert known(step).title == "Phone 1 has opted out of texts (STOP): phone 2 is paged instead"
+        assert known(step).title == "Phone 1 has opted out of texts (STOP): from now on phone 2 is paged"
         assert set(step.send) == {"opened/slack", "opened/discord", "opened/email"}
         assert "START" in known(step).text
         assert not any("/sms/" in key for key in states(tick(recorded(step), after(days=1))))
@@ -387,7 +387,7 @@ class TestOptedOut:
         [
             (1, (), "Phone 1 has opted out of texts (STOP): NOBODY CAN BE TEXTED"),
             (2, ("mark1",), "Phone 1 has opted out of texts (STOP): NOBODY CAN BE TEXTED"),
-            (3, ("mark1",), "Phone 1 has opted out of texts (STOP): phone 3 is paged instead"),
+            (3, ("mark1",), "Phone 1 has opted out of texts (STOP): from now on phone 3 is paged"),
         ],
     )
     def test_who_is_left_is_said(self, phones: int, already: tuple[str, ...], title: str) -> None:

@@ -284,7 +284,7 @@ def test_the_same_ack_again_acknowledges_nothing_that_came_since(ours: Pager) ->
 
 def test_after_a_stop_the_other_phone_is_paged_until_a_start(ours: Pager) -> None:
     assert ours.twilio.receive(ANA, "STOP")[1:] == ((), 0)
-    words = "ERROR: Phone 1 has opted out of texts (STOP): phone 2 is paged instead"
+    words = "ERROR: Phone 1 has opted out of texts (STOP): from now on phone 2 is paged"
     assert [first for first, _ in ours.mails] == [words]
     assert [post["text"].rpartition(" #")[0] for post in ours.providers.slack] == [words]
     while_stopped = ours.alert("db-1")

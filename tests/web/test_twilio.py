@@ -551,7 +551,7 @@ def test_a_phone_that_opted_out_is_texted_no_more_and_the_next_one_is(pager: Pag
 @pytest.mark.parametrize("channel", FREE)
 def test_an_opt_out_is_said_on_every_free_channel(pager: Pager, channel: str) -> None:
     text(pager, "STOP")
-    assert words_on(pager, channel) == ["ERROR: Phone 1 has opted out of texts (STOP): phone 2 is paged instead"]
+    assert words_on(pager, channel) == ["ERROR: Phone 1 has opted out of texts (STOP): from now on phone 2 is paged"]
 
 
 def test_the_opt_out_of_the_last_phone_says_that_nobody_can_be_texted(pager: Pager) -> None:
