@@ -90,15 +90,17 @@ class Callbacks:
         account_sid: str,
         signatures: TwilioSignatures,
         phones: tuple[str, ...],
+        sender: str = "",
         judge: Callable[[str, int | None], Report | None],
     ) -> None:
-        """`phones`: E.164, in the order of ONCALL_PHONE.
+        """`phones`: E.164, in the order of ONCALL_PHONE. `sender`: TWILIO_FROM.
 
         `judge`: what Twilio's status and error code come to; None for a status it does not know.
         """
         self._account_sid = account_sid
         self._signatures = signatures
         self._phones = phones
+        self._sender = sender
         self._judge = judge
 
     def report_url(self, key: str, generation: int, number: int, delivery: str) -> str:
@@ -161,6 +163,9 @@ class Callbacks:
             return Ignored("a text to another Twilio account")
         if phone not in self._phones:
             return Ignored("a text from a number that is not in ONCALL_PHONE")
+        if self._sender.startswith("+") and _only(fields, "To") != self._sender:
+            # A Messaging Service has numbers of its own, which nobody here knows.
+            return Ignored("a text to a number that is not TWILIO_FROM")
         if not re.fullmatch(_SID, sid):
             return Ignored("a text without a sid")
         opt_out = _only(fields, "OptOutType")

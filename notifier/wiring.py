@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import hmac
 import secrets
 import time
 from datetime import UTC, datetime, timedelta
@@ -140,16 +140,18 @@ def build(settings: Settings, policy: Policy, outside: Outside = Outside()) -> A
     channels, texts = (
         _channels(settings, phones, clock, log) if outside.channels is None else (outside.channels, outside.texts)
     )
+    account_sid = settings.twilio.account_sid if settings.twilio else ""
     signatures = TwilioSignatures(auth_tokens=settings.twilio_auth_tokens, public_url=settings.public_url)
     texting = Texting(
-        phones=tuple(_mark(phone) for phone in phones),
+        phones=tuple(_mark(phone, account_sid) for phone in phones),
         replies=signatures.usable,
         fallback=settings.fallback.provider if settings.fallback else "",
         price=settings.sms_price,
     )
     deployed = policy.deployed({"log", *channels}, texting)
     callbacks = Callbacks(
-        account_sid=settings.twilio.account_sid if settings.twilio else "",
+        account_sid=account_sid,
+        sender=settings.twilio.sender if settings.twilio else "",
         signatures=signatures,
         phones=phones,
         judge=report_of,
@@ -237,9 +239,12 @@ def _store(settings: Settings) -> Store:
     return FirestoreStore(settings.google_cloud_project or None, settings.firestore_database, settings.firestore_prefix)
 
 
-def _mark(phone: str) -> str:
-    """What stands for a number in the store: the same after ONCALL_PHONE is put in another order."""
-    return hashlib.sha256(f"notifier {phone}".encode()).hexdigest()[:16]
+def _mark(phone: str, account_sid: str) -> str:
+    """What stands for a number in the store: the same after ONCALL_PHONE is put in another order.
+
+    Keyed, so that nobody who has the store alone can try all numbers; by what outlives each change of a token.
+    """
+    return hmac.digest(account_sid.encode(), phone.encode(), "sha256").hex()[:16]
 
 
 def _tell_start(settings: Settings, policy: Policy, channels: dict[str, Channel], log: Log) -> None:

@@ -58,6 +58,13 @@ def callbacks(token: str = AUTH_TOKEN, public_url: str = PUBLIC_URL) -> Callback
     return Callbacks(account_sid=ACCOUNT, signatures=signatures, phones=PHONES, judge=judge)
 
 
+def test_a_text_to_another_number_of_the_account_is_nothing_to_us() -> None:
+    signatures = TwilioSignatures(auth_tokens=(AUTH_TOKEN,), public_url=PUBLIC_URL)
+    ours = Callbacks(account_sid=ACCOUNT, signatures=signatures, phones=PHONES, sender=SENDER, judge=judge)
+    assert isinstance(ours.read_text(texted()), ReceivedText)
+    assert isinstance(ours.read_text(texted(To="+15005550009")), Ignored)
+
+
 def query_of(url: str) -> str:
     return urlsplit(url).query
 
