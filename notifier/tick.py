@@ -131,7 +131,12 @@ class Tick:
 
     def _collect(self, together: Collected, done: Done, until: float) -> None:
         deadlines = Deadlines.within(self._clock.monotonic(), until)
-        taken = self._digests.collect(together, deadlines)
+        try:
+            taken = self._digests.collect(together, deadlines)
+        except StoreError as error:
+            self._log.write(Severity.ERROR, f"what was held back could not be told together: {error}")
+            done.failed += 1
+            return
         done.incidents += 1
         done.sent.update(attempt.outcome.result.value for attempt in taken.attempts)
 

@@ -57,7 +57,6 @@ climbed there by
 - **{_segments(sms.max_segments)}.** A longer title is cut; severity and ref are always kept.
 - An unanswered page goes to the next phone after {duration(sms.next_phone)}, and through the list of phones \
 {_times(sms.rounds)}.
-
 - **A text that did not arrive is said**, in the words of the provider, and the next phone is paged at once.
 
 ## Consent
