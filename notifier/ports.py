@@ -51,6 +51,14 @@ class TextList(Protocol):
         ...
 
 
+class Heartbeat(Protocol):
+    """Somebody else's watchdog, who waits for a sign of life."""
+
+    def beat(self, deadline: float) -> str:
+        """Give one, and be back by `deadline` (seconds of `time.monotonic`); why it was not heard, empty if it was."""
+        ...
+
+
 class Clock(Protocol):
     """The only reader of time."""
 

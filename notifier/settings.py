@@ -63,7 +63,7 @@ PLAIN = (
 )
 NAMES = SECRETS + PLAIN
 
-WITHOUT_USE_YET = ("ADMIN_TOKEN", "HEARTBEAT_URL")
+WITHOUT_USE_YET = ("ADMIN_TOKEN",)
 """Accepted, so that a settings file is written once; their features are still to come, and the start-up log says so."""
 
 WEBHOOK_TOKEN_CHARACTERS = 16
@@ -162,6 +162,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     slack_webhook_url: str
     discord_webhook_url: str
     mail: MailServer | None
+    heartbeat_url: str
+    """Called after each good tick; empty for nobody."""
     webhook_token: str
     oidc_emails: tuple[str, ...]
     public_url: str
@@ -274,6 +276,7 @@ class _Reader:
             slack_webhook_url=self._url("SLACK_WEBHOOK_URL"),
             discord_webhook_url=self._url("DISCORD_WEBHOOK_URL"),
             mail=self._mail(simulate=simulate),
+            heartbeat_url=self._url("HEARTBEAT_URL"),
             webhook_token=self._token("WEBHOOK_TOKEN"),
             oidc_emails=self._oidc_emails(public_url),
             public_url=public_url.rstrip("/"),
@@ -292,7 +295,6 @@ class _Reader:
         if simulate and self._on_cloud_run:
             self._warnings.append("SIMULATE is set: nothing is sent, and nobody will be paged")
         self._token("ADMIN_TOKEN")
-        self._url("HEARTBEAT_URL")
         self._warnings += [f"{name} is set, but nothing uses it yet" for name in WITHOUT_USE_YET if self._text(name)]
         if self._problems:
             raise SettingsError(self._problems)

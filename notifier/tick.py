@@ -16,7 +16,7 @@ from notifier.core.moments import has_page_due
 from notifier.core.policy import Policy
 from notifier.core.unreadable import unreadable_document
 from notifier.digests import Digests
-from notifier.ports import Clock, Found, Log, Store, StoreError
+from notifier.ports import Clock, Found, Heartbeat, Log, Store, StoreError
 from notifier.relay import NO_INCIDENT, Relay
 from notifier.sending import AtOnce, Deadlines, our_mistake
 
@@ -30,6 +30,8 @@ PUT_OFF = timedelta(minutes=5)
 """How long a document that cannot be read is passed over: during a deployment it may be one of the newer notifier's."""
 LEAST_SECONDS = 3.0
 """What an incident must have left to be begun with: a read, a claim, a send and a record."""
+BEAT_SECONDS = 5.0
+"""What the sign of life may take: it is the last thing a tick does."""
 OVERDUE = timedelta(minutes=3)
 """A scheduler that has been silent for so long has stopped."""
 FEW = 3
@@ -56,8 +58,17 @@ class Tick:
     """Does what is due. One for all requests of an instance; holds no state of its own."""
 
     def __init__(
-        self, *, relay: Relay, store: Store, policy: Policy, clock: Clock, log: Log, all_at_once: AtOnce
+        self,
+        *,
+        relay: Relay,
+        store: Store,
+        policy: Policy,
+        clock: Clock,
+        log: Log,
+        all_at_once: AtOnce,
+        heartbeat: Heartbeat | None = None,
     ) -> None:
+        """`heartbeat`: who hears of each good tick; None for nobody."""
         self._relay = relay
         self._digests = Digests(relay=relay, store=store)
         self._store = store
@@ -65,6 +76,7 @@ class Tick:
         self._clock = clock
         self._log = log
         self._all_at_once = all_at_once
+        self._heartbeat = heartbeat
 
     def run(self, started: float) -> Done:
         """Everything that is due, until the tick's time is over. `started`: seconds of the monotonic clock."""
@@ -74,10 +86,18 @@ class Tick:
             self._do_all(done, until)
             self._do_waiting(done, until)
             self._store.ticked(self._clock.now(), until)
+            self._beat(done, until)
         except StoreError as error:
             self._log.write(Severity.ERROR, f"the tick cannot go on: {error}")
             done.error = error
         return done
+
+    def _beat(self, done: Done, until: float) -> None:
+        """Say that all is well, if it is: an incident that cannot be taken is what the watchdog is for."""
+        if self._heartbeat is None or done.failed:
+            return
+        if why := self._heartbeat.beat(min(self._clock.monotonic() + BEAT_SECONDS, until)):
+            self._log.write(Severity.WARNING, f"the heartbeat was not heard: {why}")
 
     def catch_up(self, last_tick: datetime | None, until: float) -> None:
         """For a request that has time left until `until`: do a few due incidents if the scheduler has stopped."""

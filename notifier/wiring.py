@@ -16,6 +16,7 @@ from notifier.callbacks import Callbacks
 from notifier.channels.discord import Discord
 from notifier.channels.either_provider import EitherProvider
 from notifier.channels.email import Email
+from notifier.channels.heartbeat import HttpHeartbeat
 from notifier.channels.log import StreamLog
 from notifier.channels.messagebird import MessageBird
 from notifier.channels.simulated import Simulated
@@ -170,7 +171,18 @@ def build(settings: Settings, policy: Policy, outside: Outside = Outside()) -> A
         acknowledge_url=links.url,
         report_url=callbacks.report_url,
     )
-    tick = Tick(relay=relay, store=store, policy=deployed, clock=clock, log=log, all_at_once=outside.all_at_once)
+    tick = Tick(
+        relay=relay,
+        store=store,
+        policy=deployed,
+        clock=clock,
+        log=log,
+        all_at_once=outside.all_at_once,
+        # Nobody is to believe that a simulated pager watches over anything.
+        heartbeat=HttpHeartbeat(Wire(), settings.heartbeat_url)
+        if settings.heartbeat_url and not settings.simulate
+        else None,
+    )
     callers = Callers(
         webhook_token=settings.webhook_token,
         oidc_emails=settings.oidc_emails,

@@ -448,9 +448,13 @@ def test_no_mixture_of_good_values_raises_anything_but_a_settings_error(values: 
 
 @pytest.mark.parametrize("name", settings.WITHOUT_USE_YET)
 def test_a_setting_without_use_yet_is_accepted_with_a_warning(name: str) -> None:
-    values = {"ADMIN_TOKEN": TOKEN, "HEARTBEAT_URL": "https://example.com/beat"}
-    read = read_settings({name: values[name], "WEBHOOK_TOKEN": TOKEN})
+    read = read_settings({name: TOKEN, "WEBHOOK_TOKEN": TOKEN})
     assert read.warnings == (f"{name} is set, but nothing uses it yet",)
+
+
+def test_the_heartbeat_has_an_address() -> None:
+    read = read_settings({"HEARTBEAT_URL": "https://example.com/beat", "WEBHOOK_TOKEN": TOKEN})
+    assert (read.heartbeat_url, read.warnings) == ("https://example.com/beat", ())
 
 
 def test_a_simulation_on_cloud_run_is_warned_of() -> None:

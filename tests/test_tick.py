@@ -21,8 +21,8 @@ from notifier.ports import StoreDown, StoreRefused
 from notifier.sending import at_once
 from notifier.stores.documents import to_fields
 from notifier.stores.sqlite import SqliteStore
-from notifier.tick import Done
-from tests.builders import NOON, a_claim, an_alert, decide, failed_report, known
+from notifier.tick import Done, Tick
+from tests.builders import NOON, POLICY, a_claim, an_alert, decide, failed_report, known
 from tests.instances import Instance, VirtualClock
 from tests.stores.places import SqlitePlace
 
@@ -394,6 +394,67 @@ class TestReported:
         self.ask(instance, 5.5)
         assert [message.phone for message in instance.channels["sms"].told] == [0, 1]
         assert "NOT texted to phone 1: 30003: the phone is off; phone 2 is next" in instance.channels["email"].headlines
+
+
+class RecordedHeartbeat:
+    """Somebody else's watchdog."""
+
+    def __init__(self, why: str = "") -> None:
+        self.why = why
+        self.deadlines: list[float] = []
+
+    def beat(self, deadline: float) -> str:
+        self.deadlines.append(deadline)
+        return self.why
+
+
+class TestHeartbeat:
+    """Somebody else's watchdog hears of each good tick, and of no other."""
+
+    def ticked(self, instance: Instance, heartbeat: RecordedHeartbeat) -> Done:
+        watched = Tick(
+            relay=instance.relay,
+            store=instance.store,
+            policy=POLICY,
+            clock=instance.clock,
+            log=instance.log,
+            all_at_once=at_once,
+            heartbeat=heartbeat,
+        )
+        return watched.run(instance.clock.monotonic())
+
+    def test_it_comes_after_all_is_done_and_remembered(self, instance: Instance) -> None:
+        owe(instance, an_alert("info"))
+        heartbeat = RecordedHeartbeat()
+        assert self.ticked(instance, heartbeat).incidents == 1
+        assert "ticked" in instance.store.calls
+        assert heartbeat.deadlines == [instance.clock.monotonic() + 5]
+
+    def test_not_when_the_store_could_not_be_searched(self, instance: Instance) -> None:
+        def down(call: str) -> None:
+            raise StoreDown(f"{call}: the store does not answer")
+
+        instance.store.before = down
+        heartbeat = RecordedHeartbeat()
+        self.ticked(instance, heartbeat)
+        assert heartbeat.deadlines == []
+
+    def test_not_when_an_incident_could_not_be_taken(self, instance: Instance) -> None:
+        owe(instance, an_alert("info"))
+
+        def refuse(call: str) -> None:
+            if call == "commit":
+                raise StoreRefused("our own mistake")
+
+        instance.store.before = refuse
+        heartbeat = RecordedHeartbeat()
+        assert self.ticked(instance, heartbeat).failed == 1
+        assert heartbeat.deadlines == []
+
+    def test_one_that_is_not_heard_is_logged_and_the_tick_is_good_all_the_same(self, instance: Instance) -> None:
+        done = self.ticked(instance, RecordedHeartbeat("hc.example.com answered 404; check HEARTBEAT_URL"))
+        assert done.error is None
+        assert "the heartbeat was not heard: hc.example.com answered 404; check HEARTBEAT_URL" in instance.log.text
 
 
 class TestTrouble:

@@ -53,6 +53,19 @@ def started(values: dict[str, str], policy: Policy = POLICY) -> MemoryLog:
     return log
 
 
+@pytest.mark.parametrize(("simulate", "calls"), [("", 1), ("1", 0)])
+def test_a_good_tick_calls_the_watchdog_unless_nothing_is_real(tmp_path: Path, simulate: str, calls: int) -> None:
+    values = {"HEARTBEAT_URL": "https://hc.example.com/ping", "STATE": f"sqlite:{tmp_path / 'state'}"}
+    settings = read_settings({"WEBHOOK_TOKEN": TOKEN, "SIMULATE": simulate, **values})
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as mocked:
+        mocked.get("https://hc.example.com/ping")
+        app = build(settings, POLICY, Outside(log=MemoryLog()))
+        assert app.tick.run(app.clock.monotonic()).error is None
+        assert len(mocked.calls) == calls
+    assert isinstance(app.store, SqliteStore)
+    app.store.close()
+
+
 SKIPPED = [
     ("nothing", {}, "discord, email, slack, sms"),
     ("Slack", SLACK, "discord, email, sms"),
