@@ -238,7 +238,9 @@ class Checks:
                 self.wrong(f"over the cap without the store: {one.message.ref}, though the list showed {len(listed)}")
             # Its start, to the second, tells one opening of an incident from the next.
             what = (False, one.message.incident, one.open_since)
-            if one.looked and what in [(other.stored, other.message.incident, other.open_since) for other in listed]:
+            # One that has failed by then told nobody.
+            told = [other for other in listed if other.report(one.at).progress is not Progress.FAILED]
+            if one.looked and what in [(other.stored, other.message.incident, other.open_since) for other in told]:
                 self.wrong(f"doubled without the store: {one.message.ref}, though the list showed it")
 
     def _is_again(self, one: Accepted, other: Accepted) -> bool:
