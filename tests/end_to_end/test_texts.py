@@ -304,7 +304,9 @@ def test_the_last_stop_says_that_nobody_can_be_texted(ours: Pager) -> None:
     assert ours.providers.slack[-1]["text"].startswith(words)
     told = ours.alert("db-1")
     assert told.texts == []
-    assert any(post.endswith("there is no other phone to text") for post in told.posts)
+    assert any(
+        post.endswith("there is no other phone to text, so it is tried again 15 min later") for post in told.posts
+    )
 
 
 def test_a_phone_of_which_twilio_says_that_it_opted_out_is_passed_over(ours: Pager) -> None:
@@ -328,7 +330,7 @@ def test_a_text_whose_address_for_reports_is_refused_goes_out_once_without(ours:
     assert "StatusCallback" not in text.form
     assert told.page.state is DeliveryState.SENT
     assert told.posts[1] == (
-        "phone 1 told, but not all of it: 21609: Twilio does not accept the address for delivery reports, so there are"
+        "phone 1 told: 21609: Twilio does not accept the address for delivery reports, so there are"
         " none: check PUBLIC_URL"
     )
 
