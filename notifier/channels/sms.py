@@ -1,4 +1,4 @@
-"""What a text is to every provider that stands in for Twilio: to whom, which words, and under which name of ours."""
+"""What a text is to every provider: to whom, which words, and under which name of ours."""
 
 from __future__ import annotations
 
@@ -40,11 +40,9 @@ class Addressed(msgspec.Struct, frozen=True, kw_only=True):
 
 def addressed(message: Message, phones: Sequence[str]) -> Addressed | Outcome:
     """The text of `message` to the one of `phones` it names; why there is none to send otherwise."""
-    phone = _phone(message, phones)
-    if phone is None:
-        return Outcome(Result.REJECTED, f"ONCALL_PHONE holds {len(phones)} numbers: nobody to text")
-    if not message.sms:
-        return Outcome(Result.REJECTED, "there is no text to send")
+    phone = recipient(message, phones)
+    if isinstance(phone, Outcome):
+        return phone
     body = printable(message.sms)
     return Addressed(
         phone=bare(phone),
@@ -54,6 +52,14 @@ def addressed(message: Message, phones: Sequence[str]) -> Addressed | Outcome:
     )
 
 
+def recipient(message: Message, phones: Sequence[str]) -> str | Outcome:
+    """The one of `phones` that `message` names; why there is nothing to send otherwise."""
+    phone = phone_of(message, phones)
+    if phone is None:
+        return Outcome(Result.REJECTED, f"ONCALL_PHONE holds {len(phones)} numbers: nobody to text")
+    return phone if message.sms else Outcome(Result.REJECTED, "there is no text to send")
+
+
 def bare(sender: str) -> str:
     """A number without its "+"; a name as it is."""
     return sender.removeprefix("+")
@@ -61,15 +67,21 @@ def bare(sender: str) -> str:
 
 def preview_of(message: Message, phones: Sequence[str], provider: str, sender: str) -> str:
     """What `provider` would be sent, with the numbers masked."""
-    phone = _phone(message, phones)
+    shown = mask_phone(sender) if sender.startswith("+") else sender
+    return f"By: {provider}\n{text_preview(message, phones, f'From: {shown}')}"
+
+
+def text_preview(message: Message, phones: Sequence[str], sender: str) -> str:
+    """To whom a text goes, the line that says who sends it, and its words; the number masked."""
+    phone = phone_of(message, phones)
     return (
-        f"By: {provider}\n"
         f"To: {mask_phone(phone) if phone else 'nobody: no such phone in ONCALL_PHONE'}\n"
-        f"From: {mask_phone(sender) if sender.startswith('+') else sender}\n"
+        f"{sender}\n"
         f"Body ({len(message.sms)} characters): {printable(message.sms)}"
     )
 
 
-def _phone(message: Message, phones: Sequence[str]) -> str | None:
+def phone_of(message: Message, phones: Sequence[str]) -> str | None:
+    """The one of `phones` that `message` names; None where there is no such phone."""
     known = message.phone is not None and 0 <= message.phone < len(phones)
     return phones[message.phone or 0] if known else None

@@ -14,6 +14,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
+from notifier.channels.sms import UNREADABLE, recipient, text_preview
 from notifier.channels.twilio_errors import BAD_CALLBACK, ERRORS, report_of, words_of
 from notifier.channels.wire import Reply, Wire, mask_phone, redact, verdict
 from notifier.core.alert import printable
@@ -67,11 +68,9 @@ class Twilio:
         self._phones = tuple(phones)
 
     def send(self, message: Message, deadline: float) -> Outcome:
-        phone = self._phone(message)
-        if phone is None:
-            return Outcome(Result.REJECTED, f"ONCALL_PHONE holds {len(self._phones)} numbers: nobody to text")
-        if not message.sms:
-            return Outcome(Result.REJECTED, "there is no text to send")
+        phone = recipient(message, self._phones)
+        if isinstance(phone, Outcome):
+            return phone
         answer = self._wire.post(
             self._url,
             urlencode(self._form(phone, message)).encode(),
@@ -121,17 +120,8 @@ class Twilio:
         return self._listing(answer, since)
 
     def preview(self, message: Message) -> str:
-        phone = self._phone(message)
         kind, sender = self._sender
-        return (
-            f"To: {mask_phone(phone) if phone else 'nobody: no such phone in ONCALL_PHONE'}\n"
-            f"{kind}: {mask_phone(sender)}\n"
-            f"Body ({len(message.sms)} characters): {printable(message.sms)}"
-        )
-
-    def _phone(self, message: Message) -> str | None:
-        known = message.phone is not None and 0 <= message.phone < len(self._phones)
-        return self._phones[message.phone or 0] if known else None
+        return text_preview(message, self._phones, f"{kind}: {mask_phone(sender)}")
 
     def _outcome(self, reply: Reply) -> Outcome:
         if reply.status == 201:  # noqa: PLR2004 created
@@ -157,7 +147,7 @@ class Twilio:
         try:
             page = msgspec.json.decode(reply.body, type=_Page, strict=False)
             made = [(parsedate_to_datetime(one.date_created or ""), one) for one in page.messages]
-        except (*_UNREADABLE, ValueError, OverflowError):
+        except (*UNREADABLE, ValueError, OverflowError):
             return Listing(trouble=f"{reply.host} gave a list that could not be read")
         if any(at.tzinfo is None for at, _ in made):
             return Listing(trouble=f"{reply.host} gave a list with times of no zone")
@@ -178,7 +168,7 @@ class Twilio:
     def _created(self, reply: Reply) -> Outcome:
         try:
             created = msgspec.json.decode(reply.body, type=_Created, strict=False)
-        except _UNREADABLE:
+        except UNREADABLE:
             created = _Created()
         if not re.fullmatch(r"(SM|MM)[0-9A-Za-z]{1,62}", created.sid or ""):
             return Outcome(Result.UNKNOWN, f"{reply.host} took it, but its answer could not be read")
@@ -218,7 +208,7 @@ def _error_in(reply: Reply) -> _Error:
     """What a refusal says; nothing where it cannot be read."""
     try:
         return msgspec.json.decode(reply.body, type=_Error, strict=False)
-    except _UNREADABLE:
+    except UNREADABLE:
         return _Error()
 
 
@@ -253,8 +243,6 @@ def _text(created_at: datetime, message: _Listed) -> Text:
     report = report_of(message.status or "", message.error_code)
     return Text(id=message.sid, created_at=created_at, body=message.body or "", report=report or Report())
 
-
-_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 # For answers without a code, which come from something before Twilio's API.
 _HINTS = {
