@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from notifier.core.alert import Severity
 from notifier.core.draft import Draft
 from notifier.core.events import Attempt, Decision
-from notifier.core.incident import OUT, Delivery, DeliveryState, Incident, Kind
+from notifier.core.incident import OUT, Delivery, DeliveryState, Incident, Kind, page_slot
 from notifier.core.ledger import ACCEPTED_WITHIN, WINDOW
 from notifier.core.message import headline, message_of
 from notifier.core.owing import is_wanted, owe_notice
@@ -115,7 +115,7 @@ def hold_no_more(draft: Draft) -> None:
 
 def slot_name(draft: Draft, key: str, generation: int) -> str:
     """The ledger's name of a delivery of this incident."""
-    return f"{draft.incident.key}/{generation}/{key}"
+    return page_slot(draft.incident.key, generation, key)
 
 
 def is_first_page(incident: Incident) -> bool:
@@ -157,15 +157,13 @@ def _may_page(draft: Draft, key: str) -> bool:
         draft.update(key, state=DeliveryState.CAPPED, due_at=None)
         draft.change(waiting_since=draft.incident.waiting_since or draft.now)
         return False
-    phone = draft.incident.deliveries[key].phone or 0
-    if phone < draft.policy.phones:
-        mark = draft.policy.texting.phones[phone]
-        if draft.ledger.conversation.has_opted_out(mark, draft.now):
-            # START may come before its next turn.
-            draft.update(key, state=DeliveryState.FAILED, due_at=None, detail=OPTED_OUT)
-            draft.update(key, passes=True, claimed_at=draft.now)
-            could_not_page(draft, key, OPTED_OUT)
-            return False
+    mark = draft.policy.mark_of(draft.incident.deliveries[key].phone or 0)
+    if draft.ledger.conversation.has_opted_out(mark, draft.now):
+        # START may come before its next turn.
+        draft.update(key, state=DeliveryState.FAILED, due_at=None, detail=OPTED_OUT)
+        draft.update(key, passes=True, claimed_at=draft.now)
+        could_not_page(draft, key, OPTED_OUT)
+        return False
     look_first = _is_to_look_first(draft, draft.incident.deliveries[key])
     # Where an instance says that it is out already, nobody is to read that it was not texted.
     is_out = look_first and draft.ledger.has_unstored(draft.incident.key, draft.now - WINDOW)

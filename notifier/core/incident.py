@@ -128,7 +128,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def slot(self) -> str:
         """The ledger's name of the page."""
-        return f"{self.key}/{self.generation}/{self.delivery}"
+        return page_slot(self.key, self.generation, self.delivery)
 
 
 class Incident(msgspec.Struct, frozen=True, kw_only=True):
@@ -192,6 +192,11 @@ _AS_READ = str.maketrans("OIL", "011")
 def ref_as_read(word: str) -> str:
     """The ref that somebody means who has read it on a small screen: `#7f3k` is `7F3K`."""
     return word.strip().removeprefix("#").upper().translate(_AS_READ)
+
+
+def page_slot(key: str, generation: int, delivery: str) -> str:
+    """The ledger's name of a page."""
+    return f"{key}/{generation}/{delivery}"
 
 
 def ref_of(key: str, generation: int, characters: int = 4) -> str:

@@ -96,6 +96,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         """How many on-call phones there are."""
         return len(self.texting.phones)
 
+    def mark_of(self, phone: int) -> str:
+        """What stands for the phone in the store; empty where there is no such phone any more."""
+        return self.texting.phones[phone] if phone < self.phones else ""
+
     def deployed(self, channels: set[str], texting: Texting) -> Policy:
         """This policy with only the channels that are configured."""
         routes = {

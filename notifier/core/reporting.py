@@ -87,9 +87,7 @@ def asks_at(draft: Draft, key: str) -> datetime | None:
 
 def heard_opt_out(draft: Draft, delivery: Delivery) -> None:
     """The provider says that this phone takes no texts."""
-    phone = delivery.phone or 0
-    if phone < draft.policy.phones:
-        mark = draft.policy.texting.phones[phone]
+    if mark := draft.policy.mark_of(delivery.phone or 0):
         conversation = draft.ledger.conversation.with_opt_out(mark, draft.now, heard=True)
         draft.ledger = msgspec.structs.replace(draft.ledger, conversation=conversation)
 

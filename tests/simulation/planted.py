@@ -141,8 +141,8 @@ BUGS: dict[str, Bug] = {
     ),
     "STOP is not heeded": Bug(
         "notifier.core.claiming",
-        "        if draft.ledger.conversation.has_opted_out(mark, draft.now):\n",
-        "        if False:\n",
+        "    if draft.ledger.conversation.has_opted_out(mark, draft.now):\n",
+        "    if False:\n",
     ),
     "a text at the second provider is looked up at Twilio": Bug(
         "notifier.core.settling",
