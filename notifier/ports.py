@@ -157,6 +157,17 @@ class Store(Protocol):
         """Every incident whose state is open. Costs as many reads."""
         ...
 
+    def unresolved(self, deadline: float) -> list[Found]:
+        """Every incident that is open or acknowledged. Costs as many reads."""
+        ...
+
+    def ended_since(self, since: datetime, limit: int, deadline: float) -> list[Found]:
+        """At most `limit` incidents that were resolved or expired at `since` or later, the latest first.
+
+        Nothing is found of what ended longer ago than KEEP_AFTER_END.
+        """
+        ...
+
     def put_off(self, key: str, until: datetime, deadline: float) -> None:
         """Let the search for what is due pass over the document `key` before `until`, whatever else stands in it.
 

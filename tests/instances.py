@@ -156,6 +156,14 @@ class CountingStore:
         self._count("open_incidents")
         return self.inner.open_incidents(deadline)
 
+    def unresolved(self, deadline: float) -> list[Found]:
+        self._count("unresolved")
+        return self.inner.unresolved(deadline)
+
+    def ended_since(self, since: datetime, limit: int, deadline: float) -> list[Found]:
+        self._count("ended_since")
+        return self.inner.ended_since(since, limit, deadline)
+
     def put_off(self, key: str, until: datetime, deadline: float) -> None:
         self._count("put_off")
         self.inner.put_off(key, until, deadline)

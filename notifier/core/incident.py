@@ -31,6 +31,10 @@ class IncidentState(Enum):
     RESOLVED = "resolved"
 
 
+UNRESOLVED = (IncidentState.OPEN, IncidentState.ACKNOWLEDGED)
+"""The states of what is not over."""
+
+
 class DeliveryState(Enum):
     PENDING = "pending"
     """Owed; sent at `due_at`."""

@@ -16,12 +16,12 @@ import msgspec
 from google.api_core import exceptions as google_errors
 from google.api_core.retry import Retry, if_exception_type
 from google.auth.exceptions import GoogleAuthError
-from google.cloud.firestore import Client
+from google.cloud.firestore import Client, Query
 from google.cloud.firestore_v1.base_query import FieldFilter
 from google.cloud.firestore_v1.services.firestore import FirestoreClient
 from google.cloud.firestore_v1.services.firestore.transports import FirestoreGrpcTransport
 
-from notifier.core.incident import Incident, IncidentState
+from notifier.core.incident import KEEP_AFTER_END, UNRESOLVED, Incident, IncidentState
 from notifier.core.ledger import Ledger
 from notifier.ports import Conflict, Found, Gathered, NoTimeLeft, StoreDown, StoreRefused
 from notifier.stores.documents import (
@@ -169,6 +169,14 @@ class FirestoreStore:
         """As the port says."""
         return self._search(deadline, FieldFilter("state", "==", IncidentState.OPEN.value))
 
+    def unresolved(self, deadline: float) -> list[Found]:
+        """As the port says."""
+        return self._search(deadline, FieldFilter("state", "in", [state.value for state in UNRESOLVED]))
+
+    def ended_since(self, since: datetime, limit: int, deadline: float) -> list[Found]:
+        """As the port says: an incident's end is known by when it expires, which is indexed."""
+        return self._search(deadline, FieldFilter("expire_at", ">=", since + KEEP_AFTER_END), "-expire_at", limit)
+
     def put_off(self, key: str, until: datetime, deadline: float) -> None:
         """As the port says."""
 
@@ -220,11 +228,13 @@ class FirestoreStore:
     def _search(
         self, deadline: float, narrowed: FieldFilter, order: str | None = None, limit: int | None = None
     ) -> list[Found]:
-        """The incidents that one query finds."""
+        """The incidents that one query finds. `order`: a field; with "-" before it, the greatest first."""
 
         def search(client: Client, timeout: float) -> list[Found]:
             query = client.collection(self._incidents).where(filter=narrowed)
-            query = query.order_by(order) if order else query
+            if order:
+                direction = Query.DESCENDING if order.startswith("-") else Query.ASCENDING
+                query = query.order_by(order.removeprefix("-"), direction)
             query = query.limit(limit) if limit is not None else query
             return _found(query.get(retry=_NO_RETRY, timeout=timeout))
 

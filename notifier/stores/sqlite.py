@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
-from notifier.core.incident import Incident, IncidentState
+from notifier.core.incident import KEEP_AFTER_END, UNRESOLVED, Incident, IncidentState
 from notifier.core.ledger import Ledger
 from notifier.ports import Conflict, Found, Gathered, NoTimeLeft, StoreDown, StoreRefused
 from notifier.stores.documents import (
@@ -39,13 +39,15 @@ CREATE TABLE IF NOT EXISTS documents (
     body TEXT NOT NULL,
     state TEXT,
     next_due INTEGER,
-    waiting_since INTEGER
+    waiting_since INTEGER,
+    expire_at INTEGER
 )
 """
 # What is searched for stands beside the body; times in microseconds since 1970.
 _INDEXES = (
     "CREATE INDEX IF NOT EXISTS due ON documents (next_due) WHERE next_due IS NOT NULL",
     "CREATE INDEX IF NOT EXISTS waiting ON documents (waiting_since) WHERE waiting_since IS NOT NULL",
+    "CREATE INDEX IF NOT EXISTS ended ON documents (expire_at) WHERE expire_at IS NOT NULL",
 )
 _LEDGER = f"{LEDGERS}/{LEDGER_ID}"
 _TICK = f"{TICKS}/{TICK_ID}"
@@ -115,7 +117,7 @@ class SqliteStore:
         if incident is None and ledger is None:
             return seen
         incident_columns = None if incident is None else _columns(incident)
-        ledger_columns = None if ledger is None else (to_json(ledger), None, None, None)
+        ledger_columns = None if ledger is None else (to_json(ledger), None, None, None, None)
         with self._database(deadline) as database, database:
             database.execute("BEGIN IMMEDIATE")
             if incident_columns is not None:
@@ -144,6 +146,15 @@ class SqliteStore:
     def open_incidents(self, deadline: float) -> list[Found]:
         """As the port says."""
         return self._search(deadline, "state = ?", IncidentState.OPEN.value)
+
+    def unresolved(self, deadline: float) -> list[Found]:
+        """As the port says."""
+        return self._search(deadline, "state IN (?, ?)", *(state.value for state in UNRESOLVED))
+
+    def ended_since(self, since: datetime, limit: int, deadline: float) -> list[Found]:
+        """As the port says."""
+        expires = _microseconds(since + KEEP_AFTER_END)
+        return self._search(deadline, "expire_at >= ? ORDER BY expire_at DESC LIMIT ?", expires, limit)
 
     def put_off(self, key: str, until: datetime, deadline: float) -> None:
         """As the port says."""
@@ -205,18 +216,16 @@ class SqliteStore:
         return StoreDown(f"{self._file} {words}")
 
 
-_Columns: TypeAlias = "tuple[str, str | None, int | None, int | None]"
-"""Body, state, next_due, waiting_since."""
+_Columns: TypeAlias = "tuple[str, str | None, int | None, int | None, int | None]"
+"""Body, state, next_due, waiting_since, expire_at."""
 
 
 def _columns(incident: Incident) -> _Columns:
-    next_due, waiting_since = incident.next_due, incident.waiting_since
-    return (
-        to_json(incident),
-        incident.state.value,
-        None if next_due is None else _microseconds(next_due),
-        None if waiting_since is None else _microseconds(waiting_since),
+    next_due, waiting_since, expire_at = (
+        None if moment is None else _microseconds(moment)
+        for moment in (incident.next_due, incident.waiting_since, incident.expire_at)
     )
+    return to_json(incident), incident.state.value, next_due, waiting_since, expire_at
 
 
 def _microseconds(moment: datetime) -> int:
@@ -231,8 +240,8 @@ def _write(database: sqlite3.Connection, name: str, columns: _Columns, version: 
             raise Conflict("somebody else wrote first")
     try:
         row = database.execute(
-            "INSERT INTO documents (name, body, state, next_due, waiting_since) VALUES (?, ?, ?, ?, ?)"
-            " RETURNING version",
+            "INSERT INTO documents (name, body, state, next_due, waiting_since, expire_at)"
+            " VALUES (?, ?, ?, ?, ?, ?) RETURNING version",
             (name, *columns),
         ).fetchone()
     except sqlite3.IntegrityError as error:

@@ -134,6 +134,12 @@ class FaultyStore:
     def open_incidents(self, deadline: float) -> list[Found]:
         return self._ask("search open", deadline, self._documents.open_incidents)
 
+    def unresolved(self, deadline: float) -> list[Found]:
+        raise AssertionError("nobody looks at the status of a simulated day")
+
+    def ended_since(self, since: datetime, limit: int, deadline: float) -> list[Found]:
+        raise AssertionError("nobody looks at the status of a simulated day")
+
     def put_off(self, key: str, until: datetime, deadline: float) -> None:
         raise AssertionError("every document of the simulator can be read")
 

@@ -46,10 +46,10 @@ class SqlitePlace:
         return SqliteStore(self.file)
 
     def plant(self, name: str, fields: dict[str, Any]) -> None:
-        moments = [fields.get(name) for name in ("next_due", "waiting_since")]
+        moments = [fields.get(name) for name in ("next_due", "waiting_since", "expire_at")]
         columns = [None if moment is None else _microseconds(moment) for moment in moments]
         self.execute(
-            "INSERT INTO documents (name, body, state, next_due, waiting_since) VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO documents (name, body, state, next_due, waiting_since, expire_at) VALUES (?, ?, ?, ?, ?, ?)",
             name,
             json.dumps(fields, default=datetime.isoformat),
             fields.get("state"),

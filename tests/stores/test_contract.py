@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from notifier.core.alert import Label
 from notifier.core.digest import MOST
-from notifier.core.incident import SCHEMA, Incident, IncidentState
+from notifier.core.incident import KEEP_AFTER_END, SCHEMA, Incident, IncidentState
 from notifier.core.ledger import Ledger, Slot
 from notifier.ports import Conflict, DocumentUnreadable, Found, Gathered, Store, StoreDown, StoreRefused
 from notifier.stores.documents import to_fields
@@ -404,6 +404,51 @@ class TestOpen:
         place.plant("incidents/newer", to_fields(an_incident()) | {"schema": 99})
         found = {one.key: one.incident is None for one in store.open_incidents(soon())}
         assert found == {"open": False, "newer": True}
+
+
+class TestUnresolved:
+    """What is not over."""
+
+    def test_finds_what_is_open_or_acknowledged_and_nothing_else(self, store: Store, place: Place) -> None:
+        for state in IncidentState:
+            stored(store, state.value, state=state)
+        place.plant("incidents/newer", to_fields(an_incident(state=IncidentState.ACKNOWLEDGED)) | {"schema": 99})
+        found = {one.key: one.incident is None for one in store.unresolved(soon())}
+        assert found == {"open": False, "acknowledged": False, "newer": True}
+
+
+class TestEndedSince:
+    """What was over lately."""
+
+    def ended(self, store: Store, key: str, minutes: float) -> None:
+        stored(store, key, state=IncidentState.RESOLVED, expire_at=at(minutes) + KEEP_AFTER_END)
+
+    def test_finds_the_latest_first(self, store: Store) -> None:
+        for key, minutes in (("b", 2), ("a", 1), ("d", 4), ("c", 3)):
+            self.ended(store, key, minutes)
+        assert [one.key for one in store.ended_since(NOON, 10, soon())] == ["d", "c", "b", "a"]
+
+    def test_finds_what_ended_at_that_moment_and_not_a_microsecond_before(self, store: Store) -> None:
+        self.ended(store, "then", 1)
+        self.ended(store, "before", 1 - 1 / 60_000_000)
+        assert [one.key for one in store.ended_since(at(1), 10, soon())] == ["then"]
+
+    def test_is_limited_to_the_latest(self, store: Store) -> None:
+        for key, minutes in (("b", 2), ("a", 1), ("c", 3)):
+            self.ended(store, key, minutes)
+        assert [one.key for one in store.ended_since(NOON, 2, soon())] == ["c", "b"]
+
+    def test_finds_nothing_of_what_has_not_ended(self, store: Store) -> None:
+        stored(store, "open", expire_at=None)
+        assert store.ended_since(NOON - timedelta(days=999), 10, soon()) == []
+
+    def test_a_document_that_cannot_be_read_hides_no_other(self, store: Store, place: Place) -> None:
+        self.ended(store, "fine", 1)
+        place.plant("incidents/newer", to_fields(an_incident(expire_at=at(2) + KEEP_AFTER_END)) | {"schema": 99})
+        assert [(one.key, one.incident is None) for one in store.ended_since(NOON, 10, soon())] == [
+            ("newer", True),
+            ("fine", False),
+        ]
 
 
 class TestTicked:

@@ -141,6 +141,12 @@ class BrokenStore:
     def open_incidents(self, deadline: float) -> list[Found]:
         raise self._error
 
+    def unresolved(self, deadline: float) -> list[Found]:
+        raise self._error
+
+    def ended_since(self, since: datetime, limit: int, deadline: float) -> list[Found]:
+        raise self._error
+
     def put_off(self, key: str, until: datetime, deadline: float) -> None:
         raise self._error
 
