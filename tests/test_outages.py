@@ -47,7 +47,7 @@ def heard(instance: Instance) -> Counter[str]:
 
 
 @pytest.mark.parametrize("away", [*FREE, "sms"])
-def test_a_channel_that_is_away_delays_no_other(instance: Instance, away: str) -> None:
+def test_a_channel_that_is_away_costs_no_other_its_message(instance: Instance, away: str) -> None:
     instance.channels[away].ends = [AWAY] * 99
     take(instance, an_alert())
     others = {name: len(channel.told) for name, channel in instance.channels.items() if name != away}
