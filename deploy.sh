@@ -33,7 +33,7 @@ What it makes, in this order; NAME is notifier unless you say otherwise:
                           NAME-call   calls the function (tick, Pub/Sub); has no rights at all
                           NAME-build  builds the function's image; used for nothing else
   Firestore               the database, if missing; old incidents deleted by themselves (TTL);
-                          an index only on the three fields that are searched
+                          an index only on the fields that are searched
   Secret Manager          NAME-SETTING for each secret in the env file; a new version only for a new
                           value; never on a command line, never printed
   function                gen 2; a new revision only if source, settings or secrets changed
@@ -274,12 +274,12 @@ case $kind in
 esac
 
 # Indexes: every field has one unless told otherwise, which costs time and money at each write of an incident.
-# First the three that are searched are made independent of the default, then the default is none.
+# First those that are searched are made independent of the default, then the default is none.
 # TTL: Firestore deletes an incident some time after its expire_at.
 incidents=${prefix}incidents
 indexes=$(ask firestore indexes fields list --database="$database" \
   --format='value[separator=" "](name.scope(collectionGroups),indexConfig.indexes.len())')
-for field in state next_due waiting_since; do
+for field in state next_due waiting_since expire_at; do
   has "$indexes" "$incidents/fields/$field 2" ||
     change firestore indexes fields update "$field" --database="$database" --collection-group="$incidents" \
       --index=order=ascending --index=order=descending --format=none

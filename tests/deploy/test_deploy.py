@@ -257,7 +257,7 @@ def test_a_missing_database_is_made_in_native_mode(deployed: Cloud) -> None:
     assert (database["type"], database["locationId"]) == ("FIRESTORE_NATIVE", REGION)
 
 
-@pytest.mark.parametrize("field", ["state", "next_due", "waiting_since"])
+@pytest.mark.parametrize("field", ["state", "next_due", "waiting_since", "expire_at"])
 def test_a_searched_field_keeps_its_index(deployed: Cloud, field: str) -> None:
     orders = [one["fields"][0]["order"] for one in _indexes(deployed, f"incidents/fields/{field}") or []]
     assert orders == ["ASCENDING", "DESCENDING"]
@@ -274,7 +274,7 @@ def test_searched_fields_get_their_own_index_before_the_default_is_taken_away(fi
         for call in first.calls
         if call.query.get("updateMask") == "indexConfig"
     ]
-    assert fields[:4] == ["state", "next_due", "waiting_since", "*"]
+    assert fields[:5] == ["state", "next_due", "waiting_since", "expire_at", "*"]
 
 
 def test_old_incidents_expire(deployed: Cloud) -> None:
