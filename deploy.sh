@@ -38,6 +38,7 @@ What it makes, in this order; NAME is notifier unless you say otherwise:
                           an index only on the fields that are searched
   Secret Manager          NAME-SETTING for each secret in the env file; a new version only for a new
                           value; never on a command line, never printed
+  Cloud Logging           a count of the good ticks, for the alert policies on the pager itself
   function                gen 2; a new revision only if source, settings or secrets changed
   Cloud Scheduler         POST /tick every minute
   Cloud Monitoring        the notification channel to choose in your alerting policies; and two alert
@@ -179,7 +180,7 @@ concurrency=16 # requests an instance takes at once, and threads it has for them
 
 ./dev setup # the checks below are the function's own, run from .venv
 
-own=$("$python" - "$env_file" <<'END'
+own=$("$python" - "$env_file" "${watchers//,/ }" <<'END'
 import sys, yaml
 from email.utils import getaddresses
 try:
@@ -189,13 +190,11 @@ except (yaml.YAMLError, UnicodeDecodeError):
 for name in ("PUBLIC_URL", "OIDC_EMAILS", "POLICY_FILE", "FIRESTORE_DATABASE", "FIRESTORE_PREFIX"):
     print(str(settings.get(name, "")).strip() if isinstance(settings, dict) else "")
 mails = str(settings.get("EMAIL_TO", "")) if isinstance(settings, dict) else ""
-print(*(address for _, address in getaddresses([mails])))
+print(*dict.fromkeys(sys.argv[2].split() or (address for _, address in getaddresses([mails]))))
 END
 )
-{ read -r own_url; read -r own_callers; read -r policy; read -r database; read -r prefix; read -r mailed; } <<<"$own" || true # empty lines at the end are lost
+{ read -r own_url; read -r own_callers; read -r policy; read -r database; read -r prefix; read -r watchers; } <<<"$own" || true # empty lines at the end are lost
 database=${database:-(default)}
-watchers=${watchers//,/ }
-watchers=${watchers:-$mailed}
 
 # check_settings NUMBER: checks the settings as Cloud Run will see them, and parts the secrets from the rest.
 #
@@ -558,6 +557,7 @@ for watched in ticks errors; do
   or alpha monitoring policies update "${policy:-POLICY}" --policy-from-file="$file" --format=none
 done
 
+! $dry_run || note 'what is in the two files: deploy/alert_policies.py'
 if [[ -n $watchers ]]; then
   watched_by="Cloud Monitoring mails ${watchers// /, }"
 elif ((told)); then
@@ -600,7 +600,7 @@ The channels can be tested there: Alerting, Edit notification channels, Send tes
 
 When the pager itself fails: $watched_by.
 Two alert policies there watch it, "$name (on-call pager): ...": no good tick for 5 minutes, and more than one 5xx within
-5 minutes. They cannot miss a tick that never came once, so look in a minute whether it does:
+5 minutes. They do not see a tick that has never come once, so look in a minute whether it does:
 
   gcloud logging read 'logName:"run.googleapis.com%2Frequests" httpRequest.requestUrl=~"/tick\$" httpRequest.status=200' \\
     --freshness=5m --limit=1 --format='value(timestamp)' --project=$project

@@ -29,7 +29,7 @@ pytestmark = [
     pytest.mark.skipif(
         not shutil.which("gcloud"), reason="gcloud is not installed: https://cloud.google.com/sdk/docs/install"
     ),
-    pytest.mark.timeout(600),  # the first test to ask for a run also waits for those before it
+    pytest.mark.timeout(1200),  # the first test to ask for a run also waits for those before it
 ]
 
 URL = f"https://notifier-{NUMBER}.{REGION}.run.app"
@@ -570,7 +570,7 @@ def test_another_name_is_another_pager(fresh: Checkout) -> None:
 
 
 def test_watchers_take_the_place_of_email_to(fresh: Checkout) -> None:
-    output = _dry_run(fresh, "--watchers=dora@example.com,emil@example.com").output
+    output = _dry_run(fresh, "--watchers=dora@example.com,emil@example.com,dora@example.com").output
     addresses = re.findall(r"--channel-labels=email_address=(\S+)", output)
     assert addresses == ["dora@example.com", "emil@example.com"]
 
