@@ -16,6 +16,8 @@ usage() {
                           another pager in the same project  (default: notifier)
   --pubsub                Cloud Monitoring sends through Pub/Sub instead of a webhook: slower by a
                           moment, but kept and tried again for 7 days while the function is down
+  --watchers ADDRESSES    who is mailed by Cloud Monitoring itself when the pager fails, with commas
+                          between several  (default: EMAIL_TO of the settings)
   --dry-run               print every command and run none; needs no login and no network
   --redeploy              deploy the function even if neither source nor settings changed
   -h, --help              this text
@@ -33,12 +35,14 @@ What it makes, in this order; NAME is notifier unless you say otherwise:
                           NAME-call   calls the function (tick, Pub/Sub); has no rights at all
                           NAME-build  builds the function's image; used for nothing else
   Firestore               the database, if missing; old incidents deleted by themselves (TTL);
-                          an index only on the three fields that are searched
+                          an index only on the fields that are searched
   Secret Manager          NAME-SETTING for each secret in the env file; a new version only for a new
                           value; never on a command line, never printed
+  Cloud Logging           a count of the good ticks, for the alert policies on the pager itself
   function                gen 2; a new revision only if source, settings or secrets changed
   Cloud Scheduler         POST /tick every minute
-  Cloud Monitoring        the notification channel to choose in your alerting policies
+  Cloud Monitoring        the notification channel to choose in your alerting policies; and two alert
+                          policies on the pager itself, with email channels of Google's own
 
 It deletes nothing. A setting you take out of the env file leaves the function; its secret stays in
 Secret Manager until you delete it.
@@ -47,7 +51,7 @@ END
 
 # ---------------------------------------------------------------------------------------- what was asked
 
-project='' region=us-central1 env_file=.env.yaml name=notifier
+project='' region=us-central1 env_file=.env.yaml name=notifier watchers=''
 pubsub=false dry_run=false redeploy=false
 
 die() {
@@ -57,13 +61,13 @@ die() {
 
 while (($#)); do
   case $1 in
-    --project | --region | --env-file | --name)
+    --project | --region | --env-file | --name | --watchers)
       [[ -n ${2:-} ]] || die "$1 needs a value; see ./deploy.sh --help"
       option=${1#--}
       printf -v "${option//-/_}" %s "$2"
       shift 2
       ;;
-    --project=* | --region=* | --env-file=* | --name=*)
+    --project=* | --region=* | --env-file=* | --name=* | --watchers=*)
       option=${1%%=*}
       set -- "$option" "${1#*=}" "${@:2}"
       ;;
@@ -77,6 +81,10 @@ done
 
 [[ $name =~ ^[a-z]([a-z0-9-]{0,22}[a-z0-9])?$ ]] ||
   die "--name $name: use 1 to 24 lower-case letters, digits and hyphens, a letter first"
+plain_address='^[^@<>]+@[^@<>]+$'
+for address in ${watchers//,/ }; do
+  [[ $address =~ $plain_address ]] || die "--watchers $address: write plain mail addresses, with commas between several"
+done
 [[ -r $env_file ]] || die "$env_file is not there: cp .env.yaml.example .env.yaml and fill it in, or name yours with --env-file"
 env_file=$(cd "$(dirname "$env_file")" && pwd)/$(basename "$env_file")
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -172,17 +180,20 @@ concurrency=16 # requests an instance takes at once, and threads it has for them
 
 ./dev setup # the checks below are the function's own, run from .venv
 
-own=$("$python" - "$env_file" <<'END'
+own=$("$python" - "$env_file" "${watchers//,/ }" <<'END'
 import sys, yaml
+from email.utils import getaddresses
 try:
     settings = yaml.load(open(sys.argv[1], encoding="utf-8"), yaml.BaseLoader)
 except (yaml.YAMLError, UnicodeDecodeError):
     settings = None  # the check that follows says what is wrong with the file
 for name in ("PUBLIC_URL", "OIDC_EMAILS", "POLICY_FILE", "FIRESTORE_DATABASE", "FIRESTORE_PREFIX"):
     print(str(settings.get(name, "")).strip() if isinstance(settings, dict) else "")
+mails = str(settings.get("EMAIL_TO", "")) if isinstance(settings, dict) else ""
+print(*dict.fromkeys(sys.argv[2].split() or (address for _, address in getaddresses([mails]))))
 END
 )
-{ read -r own_url; read -r own_callers; read -r policy; read -r database; read -r prefix; } <<<"$own" || true # empty lines at the end are lost
+{ read -r own_url; read -r own_callers; read -r policy; read -r database; read -r prefix; read -r watchers; } <<<"$own" || true # empty lines at the end are lost
 database=${database:-(default)}
 
 # check_settings NUMBER: checks the settings as Cloud Run will see them, and parts the secrets from the rest.
@@ -217,7 +228,7 @@ fi
 $dry_run && number=PROJECT_NUMBER
 check_settings "$number"
 
-apis=(artifactregistry cloudbuild cloudfunctions cloudscheduler firestore iam monitoring run secretmanager)
+apis=(artifactregistry cloudbuild cloudfunctions cloudscheduler firestore iam logging monitoring run secretmanager)
 $pubsub && apis+=(pubsub)
 enabled=$(ask services list --enabled --format='value(config.name)')
 missing=()
@@ -274,12 +285,12 @@ case $kind in
 esac
 
 # Indexes: every field has one unless told otherwise, which costs time and money at each write of an incident.
-# First the three that are searched are made independent of the default, then the default is none.
+# First those that are searched are made independent of the default, then the default is none.
 # TTL: Firestore deletes an incident some time after its expire_at.
 incidents=${prefix}incidents
 indexes=$(ask firestore indexes fields list --database="$database" \
   --format='value[separator=" "](name.scope(collectionGroups),indexConfig.indexes.len())')
-for field in state next_due waiting_since; do
+for field in state next_due waiting_since expire_at; do
   has "$indexes" "$incidents/fields/$field 2" ||
     change firestore indexes fields update "$field" --database="$database" --collection-group="$incidents" \
       --index=order=ascending --index=order=descending --format=none
@@ -337,6 +348,23 @@ for file in "$work"/split/secrets/*; do
   references+=("$setting=$secret:$version")
   [[ $setting != WEBHOOK_TOKEN ]] || token_version=$version
 done
+
+# ---------------------------------------------------------------------------------------- what counts good ticks
+
+step 'Count of good ticks'
+
+# For who watches the pager, below. Made here, as Cloud Monitoring may not know a new metric for some minutes: the
+# function's deployment takes as long.
+place=("--name=$name" "--project=$project" "--region=$region")
+wanted=$("$python" deploy/alert_policies.py log-filter "${place[@]}")
+metric=("$name-ticks" "--log-filter=$wanted" "--description=Minute ticks that notifier has answered with 200.")
+counted=$(ask logging metrics list --filter="name=$name-ticks" --format='value[separator=" "](name,filter)')
+if [[ -z $counted ]]; then
+  change logging metrics create "${metric[@]}" --format=none
+elif [[ $counted != "$name-ticks $wanted" ]]; then
+  change logging metrics update "${metric[@]}" --format=none
+fi
+or logging metrics update "${metric[@]}" --format=none
 
 # ---------------------------------------------------------------------------------------- the function
 
@@ -491,6 +519,54 @@ if $pubsub; then
       --member="serviceAccount:$agent" --format=none
 fi
 
+# ---------------------------------------------------------------------------------------- who watches the pager
+
+step 'Who watches the pager'
+
+# Cloud Monitoring mails them itself: what tells of the pager's end must not be the pager.
+channels=$(ask beta monitoring channels list \
+  --format='value[separator=" "](userLabels.notifier,type,name,labels.email_address,enabled)')
+# Channels of hands' own choosing stay on the policies; of ours just those of the watchers. With none given this time,
+# whoever was told before still is.
+own=$(awk -v name="$name" -v given="$watchers" '$1 == name && (given || $2 != "email") { print $3 }' <<<"$channels")
+tell=''
+for address in $watchers; do
+  found=$(awk -v name="$name" -v address="$address" \
+    '$1 == name && $2 == "email" && $4 == address { print $3, $5; exit }' <<<"$channels")
+  channel=${found%% *}
+  if [[ -z $found ]]; then
+    channel=$(change beta monitoring channels create --type=email --channel-labels="email_address=$address" \
+      --display-name="$address ($name itself)" --user-labels="notifier=$name" --enabled --format='value(name)')
+  elif [[ $found != "$channel True" ]]; then
+    change beta monitoring channels update "$channel" --enabled --format=none
+  fi
+  or beta monitoring channels update "${channel:-CHANNEL}" --enabled --format=none
+  tell+=" $channel"
+done
+
+ask alpha monitoring policies list --format=json >"$work/policies.json"
+for watched in ticks errors; do
+  file=$work/policy-$watched.json
+  found=$("$python" deploy/alert_policies.py "$watched" "${place[@]}" --live="$work/policies.json" --out="$file" \
+    --own="${own//$'\n'/ }" --tell="$tell")
+  read -r state told policy <<<"$found"
+  case $state in
+    missing) patiently change alpha monitoring policies create --policy-from-file="$file" --format=none ;;
+    differs) change alpha monitoring policies update "$policy" --policy-from-file="$file" --format=none ;;
+  esac
+  or alpha monitoring policies update "${policy:-POLICY}" --policy-from-file="$file" --format=none
+done
+
+! $dry_run || note 'what is in the two files: deploy/alert_policies.py'
+if [[ -n $watchers ]]; then
+  watched_by="Cloud Monitoring mails ${watchers// /, }"
+elif ((told)); then
+  watched_by="Cloud Monitoring tells the $told channels that its two alert policies already have"
+else
+  watched_by='NOBODY is told. Set EMAIL_TO, or run this again with --watchers ADDRESSES'
+fi
+note "when the pager itself fails: $watched_by"
+
 # ---------------------------------------------------------------------------------------- what is left to do
 
 trap - ERR
@@ -520,7 +596,16 @@ Now in the console, https://console.cloud.google.com/monitoring/alerting/policie
   3. Beside it choose an email channel of Cloud Monitoring's own: it is the way that still works when
      notifier, or the network to it, does not.
 
-The channel can be tested there: Alerting, Edit notification channels, Send test notification.
+The channels can be tested there: Alerting, Edit notification channels, Send test notification.
+
+When the pager itself fails: $watched_by.
+Two alert policies there watch it, "$name (on-call pager): ...": no good tick for 5 minutes, and more than one 5xx within
+5 minutes. They do not see a tick that has never come once, so look in a minute whether it does:
+
+  gcloud logging read 'logName:"run.googleapis.com%2Frequests" httpRequest.requestUrl=~"/tick\$" httpRequest.status=200' \\
+    --freshness=5m --limit=1 --format='value(timestamp)' --project=$project
+
+For a watchdog outside Google set HEARTBEAT_URL as well.
 
 In Twilio's console, so that people can answer a page by text: under your number (or your Messaging Service), Messaging,
 "A message comes in": webhook, POST, $public_url/twilio/sms
@@ -528,5 +613,5 @@ In Twilio's console, so that people can answer a page by text: under your number
 What it costs: the minute tick is 43,200 short requests a month; they also keep one instance warm, so an alert
 seldom meets a cold start. Both fit into Cloud Run's and Firestore's free tiers if nothing else uses them up.
 Cloud Scheduler: 3 jobs of a billing account are free, then \$0.10 a job and month. Secret Manager: 6 versions
-are free, then \$0.06 each a month.
+are free, then \$0.06 each a month. Alert policies are billed by the condition; two are these.
 END

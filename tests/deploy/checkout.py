@@ -15,7 +15,7 @@ import yaml
 from tests.deploy.cloud import APIS, PROJECT, Call, Cloud
 
 ROOT = Path(__file__).parents[2]
-PARTS = ("deploy.sh", ".gcloudignore", "main.py", "policy.toml", "requirements.txt", "notifier")
+PARTS = ("deploy.sh", "deploy", ".gcloudignore", "main.py", "policy.toml", "requirements.txt", "notifier")
 ARGUMENT, COMMAND = "\x1f", "\x1e"
 """Separate what the recording gcloud writes down: no argument holds them."""
 
@@ -28,6 +28,7 @@ SETTINGS = {
     "SLACK_WEBHOOK_URL": "https://hooks.slack.example/services/slack-secret-of-the-tests",
     "SIMULATE": "1",
     "EMAIL_FROM": "pager@example.com",
+    "EMAIL_TO": "Ann <ann@example.com>, bob@example.com",
     "ONCALL_PHONE": "+15555550101",
 }
 SECRETS = ("WEBHOOK_TOKEN", "SLACK_WEBHOOK_URL")
@@ -92,7 +93,7 @@ class Checkout:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=300,
+            timeout=600,
             check=False,
         )
         recorded = record.read_text() if record.exists() else ""

@@ -32,6 +32,7 @@ APIS = (
     "cloudscheduler",
     "firestore",
     "iam",
+    "logging",
     "monitoring",
     "pubsub",
     "run",
@@ -419,6 +420,9 @@ def resume_job(cloud: Cloud, call: Call) -> Json:
 # ------------------------------------------------------------------------------- Cloud Monitoring
 
 
+CHANNELS, POLICIES = ".*/notificationChannels/[^/]+", ".*/alertPolicies/[^/]+"
+
+
 def _without_password(channel: Json) -> Json:
     """As Cloud Monitoring gives a channel back: "may truncate or omit passwords"."""
     labels = {name: value for name, value in channel["labels"].items() if name != "password"}
@@ -427,20 +431,88 @@ def _without_password(channel: Json) -> Json:
 
 @route("monitoring", "GET", r".*/notificationChannels")
 def channels(cloud: Cloud, call: Call) -> Json:
-    every = [_without_password(one) for one in cloud.under("monitoring", ".*")]
-    return {"notificationChannels": [one for one in every if call.query["filter"] == f'type="{one["type"]}"']}
+    every = [_without_password(one) for one in cloud.under("monitoring", CHANNELS)]
+    wanted = call.query.get("filter")
+    return {"notificationChannels": [one for one in every if wanted in (None, f'type="{one["type"]}"')]}
+
+
+@route("monitoring", "GET", r".*/notificationChannels/[^/]+")
+def channel(cloud: Cloud, call: Call) -> Json:
+    return _without_password(cloud.get("monitoring", call.path))
 
 
 @route("monitoring", "POST", r".*/notificationChannels")
 def make_channel(cloud: Cloud, call: Call) -> Json:
-    name = f"projects/{PROJECT}/notificationChannels/{len(cloud.under('monitoring', '.*')) + 1}"
+    name = f"projects/{PROJECT}/notificationChannels/{len(cloud.under('monitoring', CHANNELS)) + 1}"
     return _without_password(cloud.put("monitoring", name, {**call.body, "name": name}))
 
 
 @route("monitoring", "PATCH", r".*/notificationChannels/[^/]+")
 def change_channel(cloud: Cloud, call: Call) -> Json:
+    known = cloud.get("monitoring", call.path)
+    kept = known if "updateMask" in call.query else {}
+    return _without_password(cloud.put("monitoring", call.path, {**kept, **call.body, "name": call.path}))
+
+
+def _as_kept(policy: Json, name: str) -> Json:
+    """As Cloud Monitoring gives a policy back: with names, dates and defaults that nobody sent."""
+    conditions = [{**one, "name": f"{name}/conditions/{place}"} for place, one in enumerate(policy["conditions"])]
+    for condition in conditions:
+        condition["conditionThreshold"] = {**condition["conditionThreshold"], "trigger": {"count": 1}}
+    changed = {"mutateTime": "2026-01-01T00:00:00Z", "mutatedBy": "somebody@example.com"}
+    return {**policy, "name": name, "conditions": conditions, "creationRecord": changed, "mutationRecord": changed}
+
+
+def _refuse_what_is_unknown(cloud: Cloud, policy: Json) -> None:
+    """Cloud Monitoring takes no policy on a metric, or with a channel, that it does not know."""
+    for channel in policy.get("notificationChannels", []):
+        cloud.get("monitoring", channel)
+    for condition in policy["conditions"]:
+        metric = re.search(r"logging\.googleapis\.com/user/([^\"]+)", condition["conditionThreshold"]["filter"])
+        if metric:
+            cloud.get("logging", f"projects/{PROJECT}/metrics/{metric[1]}")
+
+
+@route("monitoring", "GET", r"projects/[^/]+/alertPolicies")
+def alert_policies(cloud: Cloud, _: Call) -> Json:
+    return {"alertPolicies": cloud.under("monitoring", POLICIES)}
+
+
+@route("monitoring", "POST", r"projects/[^/]+/alertPolicies")
+def make_alert_policy(cloud: Cloud, call: Call) -> Json:
+    _refuse_what_is_unknown(cloud, call.body)
+    name = f"projects/{PROJECT}/alertPolicies/{len(cloud.under('monitoring', POLICIES)) + 1}"
+    return cloud.put("monitoring", name, _as_kept(call.body, name))
+
+
+@route("monitoring", "PATCH", r"projects/[^/]+/alertPolicies/[^/]+")
+def change_alert_policy(cloud: Cloud, call: Call) -> Json:
     cloud.get("monitoring", call.path)
-    return _without_password(cloud.put("monitoring", call.path, {**call.body, "name": call.path}))
+    _refuse_what_is_unknown(cloud, call.body)
+    return cloud.put("monitoring", call.path, _as_kept(call.body, call.path))
+
+
+# ------------------------------------------------------------------------------- Cloud Logging
+
+
+@route("logging", "GET", r"projects/[^/]+/metrics")
+def log_metrics(cloud: Cloud, _: Call) -> Json:
+    return {"metrics": cloud.under("logging", ".*")}
+
+
+@route("logging", "GET", r"projects/[^/]+/metrics/[^/]+")
+def log_metric(cloud: Cloud, call: Call) -> Json:
+    return cloud.get("logging", call.path)
+
+
+@route("logging", "POST", r"projects/[^/]+/metrics")
+def make_log_metric(cloud: Cloud, call: Call) -> Json:
+    return cloud.put("logging", f"{call.path}/{call.body['name']}", call.body)
+
+
+@route("logging", "PUT", r"projects/[^/]+/metrics/[^/]+")
+def change_log_metric(cloud: Cloud, call: Call) -> Json:
+    return cloud.put("logging", call.path, {**cloud.get("logging", call.path), **call.body})
 
 
 # ------------------------------------------------------------------------------- Pub/Sub

@@ -11,13 +11,15 @@ import re
 import shlex
 import shutil
 import zipfile
+from argparse import Namespace
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from deploy.alert_policies import KINDS, covers
 from tests.deploy.checkout import SECRETS, SETTINGS, Checkout, Run
-from tests.deploy.cloud import NUMBER, PROJECT, REGION, Cloud, value_of
+from tests.deploy.cloud import CHANNELS, NUMBER, POLICIES, PROJECT, REGION, Cloud, value_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +29,7 @@ pytestmark = [
     pytest.mark.skipif(
         not shutil.which("gcloud"), reason="gcloud is not installed: https://cloud.google.com/sdk/docs/install"
     ),
-    pytest.mark.timeout(600),  # the first test to ask for a run also waits for those before it
+    pytest.mark.timeout(1200),  # the first test to ask for a run also waits for those before it
 ]
 
 URL = f"https://notifier-{NUMBER}.{REGION}.run.app"
@@ -36,6 +38,9 @@ DATABASE = f"projects/{PROJECT}/databases/(default)"
 FUNCTION = f"cloudfunctions/projects/{PROJECT}/locations/{REGION}/functions/notifier"
 JOB = f"cloudscheduler/projects/{PROJECT}/locations/{REGION}/jobs/notifier-tick"
 CHANNEL = f"monitoring/projects/{PROJECT}/notificationChannels/1"
+METRIC = f"logging/projects/{PROJECT}/metrics/notifier-ticks"
+HAND_MADE = f"projects/{PROJECT}/notificationChannels/pagerduty"
+SOMEBODYS = f"projects/{PROJECT}/alertPolicies/somebodys"
 NEW_TOKEN = "another-token-of-the-tests-0123456789"
 
 
@@ -73,18 +78,31 @@ def again(checkout: Checkout, deployed: Cloud) -> Run:
 
 @pytest.fixture(scope="module")
 def rotated(checkout: Checkout, again: Run) -> Run:
-    """After WEBHOOK_TOKEN got a new value."""
+    """After WEBHOOK_TOKEN got a new value, and EMAIL_TO was taken out."""
     checkout.settings["WEBHOOK_TOKEN"] = NEW_TOKEN
+    del checkout.settings["EMAIL_TO"]
     return _succeeded(checkout.deploy())
 
 
 @pytest.fixture(scope="module")
 def drifted(checkout: Checkout, rotated: Run) -> Run:
     """After plain settings changed, and hands in the console have paused, closed and loosened what was there."""
-    checkout.settings |= {"ONCALL_PHONE": "+15555550102", "OIDC_EMAILS": "robot@example.com"}
+    checkout.settings |= {
+        "ONCALL_PHONE": "+15555550102",
+        "OIDC_EMAILS": "robot@example.com",
+        "EMAIL_TO": "bob@example.com, carol@example.com",
+    }
     things, policies = checkout.cloud.things, checkout.cloud.policies
     things[JOB] |= {"state": "PAUSED", "schedule": "*/5 * * * *"}
     things[CHANNEL]["enabled"] = False
+    _channel_of(checkout.cloud, "bob@example.com")["enabled"] = False
+    ticks, errors = _watching(checkout.cloud, "ticks"), _watching(checkout.cloud, "errors")
+    ticks["enabled"] = False
+    ticks["notificationChannels"] += [HAND_MADE, CHANNEL.removeprefix("monitoring/")]
+    errors["conditions"][0]["conditionThreshold"]["thresholdValue"] = 100.0
+    checkout.cloud.put("monitoring", HAND_MADE, {"name": HAND_MADE, "type": "pagerduty", "labels": {}})
+    checkout.cloud.put("monitoring", SOMEBODYS, {"name": SOMEBODYS, "displayName": "somebody's", "conditions": []})
+    things[METRIC]["filter"] = "severity=DEFAULT"
     del things["run/notifier"]["metadata"]["annotations"]["run.googleapis.com/maxScale"]
     del policies[f"run/projects/{PROJECT}/locations/{REGION}/services/notifier"]
     return _succeeded(checkout.deploy())
@@ -125,6 +143,8 @@ def _alike(commands: set[tuple[str, ...]] | list[tuple[str, ...]]) -> set[str]:
     """Commands without what a dry run cannot know: the project's number, a fingerprint, its temporary folder."""
     known = (
         (NUMBER, "PROJECT_NUMBER"),
+        (rf"projects/{PROJECT}/alertPolicies/\d+", "POLICY"),
+        (r"\w+@example\.com", "ADDRESS"),
         (r"(?<=fingerprint=)\w+", "FINGERPRINT"),
         (r"/[^\s=]*/tmp\.\w+/", "WORK/"),
         (rf"projects/{PROJECT}/notificationChannels/\d+", "CHANNEL"),
@@ -144,6 +164,26 @@ def _alike(commands: set[tuple[str, ...]] | list[tuple[str, ...]]) -> set[str]:
 def _bindings(cloud: Cloud, holder: str) -> set[tuple[str, str]]:
     bindings = cloud.policies.get(holder, {}).get("bindings", [])
     return {(binding["role"], member) for binding in bindings for member in binding["members"]}
+
+
+def _channel_of(cloud: Cloud, address: str) -> dict[str, Any]:
+    """The email channel of one address."""
+    every = cloud.under("monitoring", CHANNELS)
+    (channel,) = [one for one in every if one["labels"].get("email_address") == address]
+    return channel
+
+
+def _watching(cloud: Cloud, what: str) -> dict[str, Any]:
+    """The alert policy on the pager's "ticks" or "errors"."""
+    every = cloud.under("monitoring", POLICIES)
+    (policy,) = [one for one in every if one.get("userLabels") == {"notifier": "notifier", "watches": what}]
+    return policy
+
+
+def _told(cloud: Cloud, what: str) -> set[str]:
+    """Addresses, and names of channels that are no email, that an alert policy tells."""
+    channels = [cloud.get("monitoring", name) for name in _watching(cloud, what).get("notificationChannels", [])]
+    return {one["labels"].get("email_address", one["name"]) for one in channels}
 
 
 def _environment(cloud: Cloud) -> dict[str, str]:
@@ -257,7 +297,7 @@ def test_a_missing_database_is_made_in_native_mode(deployed: Cloud) -> None:
     assert (database["type"], database["locationId"]) == ("FIRESTORE_NATIVE", REGION)
 
 
-@pytest.mark.parametrize("field", ["state", "next_due", "waiting_since"])
+@pytest.mark.parametrize("field", ["state", "next_due", "waiting_since", "expire_at"])
 def test_a_searched_field_keeps_its_index(deployed: Cloud, field: str) -> None:
     orders = [one["fields"][0]["order"] for one in _indexes(deployed, f"incidents/fields/{field}") or []]
     assert orders == ["ASCENDING", "DESCENDING"]
@@ -274,7 +314,7 @@ def test_searched_fields_get_their_own_index_before_the_default_is_taken_away(fi
         for call in first.calls
         if call.query.get("updateMask") == "indexConfig"
     ]
-    assert fields[:4] == ["state", "next_due", "waiting_since", "*"]
+    assert fields[:5] == ["state", "next_due", "waiting_since", "expire_at", "*"]
 
 
 def test_old_incidents_expire(deployed: Cloud) -> None:
@@ -298,6 +338,26 @@ def test_cloud_monitoring_gets_the_token_as_a_password_not_in_the_url(deployed: 
     }
 
 
+@pytest.mark.parametrize("what", ["ticks", "errors"])
+def test_the_pager_is_watched_by_mails_that_are_not_its_own(deployed: Cloud, what: str) -> None:
+    assert _told(deployed, what) == {"ann@example.com", "bob@example.com"}
+    for address in ("ann@example.com", "bob@example.com"):
+        channel = _channel_of(deployed, address)
+        assert (channel["type"], channel["enabled"], channel["userLabels"]) == ("email", True, {"notifier": "notifier"})
+
+
+@pytest.mark.parametrize("what", ["ticks", "errors"])
+def test_the_alert_policies_reach_cloud_monitoring_whole(deployed: Cloud, what: str) -> None:
+    place = Namespace(name="notifier", project=PROJECT, region=REGION)
+    assert covers(_watching(deployed, what), KINDS[what](place))
+
+
+def test_good_ticks_are_counted_before_there_are_any(first: Run, deployed: Cloud) -> None:
+    assert deployed.things[METRIC]["filter"].endswith('httpRequest.requestUrl=~"/tick$" AND httpRequest.status=200')
+    made = first.changes.index(f"POST logging/projects/{PROJECT}/metrics")
+    assert made < first.changes.index(f"POST {FUNCTION.rpartition('/')[0]}")
+
+
 def test_it_ends_with_what_is_left_to_do(first: Run) -> None:
     told = first.output[first.output.index("== Done") :]
     for words in (
@@ -308,6 +368,8 @@ def test_it_ends_with_what_is_left_to_do(first: Run) -> None:
         "secrets versions access",
         "warm",
         "0.10",
+        "When the pager itself fails: Cloud Monitoring mails ann@example.com, bob@example.com.",
+        "HEARTBEAT_URL",
     ):
         assert words in told
 
@@ -335,6 +397,11 @@ def test_the_channel_has_the_new_token(checkout: Checkout, rotated: Run) -> None
     assert checkout.cloud.things[CHANNEL]["labels"]["password"] == NEW_TOKEN
 
 
+def test_without_watchers_whoever_was_told_still_is(rotated: Run) -> None:
+    assert [change for change in rotated.changes if "monitoring" in change] == [f"PATCH {CHANNEL}"]
+    assert "When the pager itself fails: Cloud Monitoring tells the 2 channels that" in rotated.output
+
+
 def test_a_changed_setting_is_one_update_of_the_function(checkout: Checkout, drifted: Run) -> None:
     assert [change for change in drifted.changes if change.startswith("PATCH cloudfunctions")] == [f"PATCH {FUNCTION}"]
     assert _environment(checkout.cloud)["ONCALL_PHONE"] == "+15555550102"
@@ -353,6 +420,36 @@ def test_a_channel_that_was_switched_off_is_switched_on(checkout: Checkout, drif
     assert checkout.cloud.things[CHANNEL]["enabled"] is True
 
 
+@pytest.mark.parametrize("what", ["ticks", "errors"])
+def test_a_changed_alert_policy_is_set_right(checkout: Checkout, drifted: Run, what: str) -> None:
+    place = Namespace(name="notifier", project=PROJECT, region=REGION)
+    assert covers(_watching(checkout.cloud, what), KINDS[what](place))
+
+
+def test_new_addresses_are_told_instead_of_the_old(checkout: Checkout, drifted: Run) -> None:
+    assert _told(checkout.cloud, "errors") == {"bob@example.com", "carol@example.com"}
+
+
+def test_a_channel_chosen_by_hand_stays_and_the_pager_never_tells_of_itself(checkout: Checkout, drifted: Run) -> None:
+    assert _told(checkout.cloud, "ticks") == {"bob@example.com", "carol@example.com", HAND_MADE}
+
+
+def test_a_watcher_that_was_switched_off_is_switched_on(checkout: Checkout, drifted: Run) -> None:
+    channel = _channel_of(checkout.cloud, "bob@example.com")
+    assert (channel["enabled"], channel["type"]) == (True, "email")
+
+
+def test_the_count_of_good_ticks_is_set_right(checkout: Checkout, deployed: Cloud, drifted: Run) -> None:
+    assert checkout.cloud.things[METRIC] == deployed.things[METRIC]
+
+
+def test_nothing_of_anybody_elses_is_touched_and_nothing_deleted(checkout: Checkout, drifted: Run) -> None:
+    somebodys = {"name": SOMEBODYS, "displayName": "somebody's", "conditions": []}
+    assert checkout.cloud.get("monitoring", SOMEBODYS) == somebodys
+    assert _channel_of(checkout.cloud, "ann@example.com")["enabled"] is True
+    assert [change for change in drifted.changes if change.startswith("DELETE")] == []
+
+
 def test_a_lost_permission_and_limit_are_given_back(checkout: Checkout, drifted: Run) -> None:
     policy = _bindings(checkout.cloud, f"run/projects/{PROJECT}/locations/{REGION}/services/notifier")
     assert policy == {("roles/run.invoker", "allUsers")}
@@ -364,9 +461,17 @@ def test_nothing_else_is_touched_by_a_repair(drifted: Run) -> None:
         "cloudfunctions PATCH",
         "cloudscheduler PATCH",
         "cloudscheduler POST",
+        "logging PUT",
         "monitoring PATCH",
+        "monitoring POST",
         "run PUT",
     }
+
+
+def test_only_the_new_address_is_a_new_channel(drifted: Run) -> None:
+    assert [change for change in drifted.changes if change.startswith("POST monitoring")] == [
+        f"POST monitoring/projects/{PROJECT}/notificationChannels"
+    ]
 
 
 def _apis_changed(run: Run) -> set[str]:
@@ -401,7 +506,9 @@ def test_cloud_monitoring_may_publish_and_pubsub_may_sign(checkout: Checkout, pu
 
 
 def test_pubsub_gets_a_channel_beside_the_webhook_that_policies_may_still_name(checkout: Checkout, pubsub: Run) -> None:
-    webhook, channel = checkout.cloud.under("monitoring", ".*")
+    kinds = ("webhook_basicauth", "pubsub")
+    made = [one for one in checkout.cloud.under("monitoring", CHANNELS) if one["type"] in kinds]
+    webhook, channel = made
     assert (webhook["type"], channel["type"]) == ("webhook_basicauth", "pubsub")
     assert channel["labels"] == {"topic": f"projects/{PROJECT}/topics/notifier-alerts"}
 
@@ -460,6 +567,17 @@ def test_another_name_is_another_pager(fresh: Checkout) -> None:
     output = _dry_run(fresh, "--name=second", "--pubsub").output
     assert "second-run@" in output
     assert "notifier-" not in output
+
+
+def test_watchers_take_the_place_of_email_to(fresh: Checkout) -> None:
+    output = _dry_run(fresh, "--watchers=dora@example.com,emil@example.com,dora@example.com").output
+    addresses = re.findall(r"--channel-labels=email_address=(\S+)", output)
+    assert addresses == ["dora@example.com", "emil@example.com"]
+
+
+def test_that_nobody_watches_the_pager_is_said(fresh: Checkout) -> None:
+    del fresh.settings["EMAIL_TO"]
+    assert "when the pager itself fails: NOBODY is told. Set EMAIL_TO, or" in _dry_run(fresh).output
 
 
 # ------------------------------------------------------------------------------------------------- secrets
@@ -525,6 +643,13 @@ def test_an_unknown_option_is_refused(fresh: Checkout) -> None:
     assert "--pub-sub" in run.output
 
 
+def test_a_watcher_without_a_mail_address_is_refused(fresh: Checkout) -> None:
+    run = fresh.deploy("--watchers", "ann@example.com,bob")
+    assert run.code == 2
+    assert "--watchers bob: write plain mail addresses" in run.output
+    assert run.calls == []
+
+
 def test_a_project_that_cannot_be_read_is_named(fresh: Checkout) -> None:
     run = fresh.deploy("--project", "somebody-elses")
     assert run.code == 2
@@ -560,3 +685,15 @@ def test_a_second_region_by_mistake_is_refused(fresh: Checkout) -> None:
     run = fresh.deploy()
     assert run.code == 2
     assert "--region europe-west1" in run.output
+
+
+# ------------------------------------------------------------------------------------------------- nobody to tell
+
+
+def test_without_anybody_the_policies_are_made_and_that_nobody_is_told_is_the_last_word(same: Checkout) -> None:
+    del same.settings["EMAIL_TO"]
+    for name in [name for name in same.cloud.things if name.startswith("monitoring/") and name != CHANNEL]:
+        del same.cloud.things[name]
+    run = _succeeded(same.deploy())
+    assert (_told(same.cloud, "ticks"), _told(same.cloud, "errors")) == (set(), set())
+    assert "When the pager itself fails: NOBODY is told. Set EMAIL_TO, or" in run.output[run.output.index("== Done") :]

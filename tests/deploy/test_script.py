@@ -19,6 +19,15 @@ def test_shellcheck_has_nothing_to_say() -> None:
 def test_help_names_every_option_it_takes() -> None:
     script = DEPLOY.read_text("utf-8")
     told = subprocess.run([DEPLOY, "--help"], capture_output=True, text=True, check=True).stdout
-    for option in ("--project", "--region", "--env-file", "--name", "--pubsub", "--dry-run", "--redeploy"):
+    for option in (
+        "--project",
+        "--region",
+        "--env-file",
+        "--name",
+        "--pubsub",
+        "--watchers",
+        "--dry-run",
+        "--redeploy",
+    ):
         assert option in script
         assert option in told
