@@ -356,7 +356,7 @@ step 'Count of good ticks'
 # For who watches the pager, below. Made here, as Cloud Monitoring may not know a new metric for some minutes: the
 # function's deployment takes as long.
 place=("--name=$name" "--project=$project" "--region=$region")
-wanted=$("$python" deploy/alert_policies.py log-filter "${place[@]}")
+wanted=$("$python" -m notifier.cli.alert_policies log-filter "${place[@]}")
 metric=("$name-ticks" "--log-filter=$wanted" "--description=Minute ticks that notifier has answered with 200.")
 counted=$(ask logging metrics list --filter="name=$name-ticks" --format='value[separator=" "](name,filter)')
 if [[ -z $counted ]]; then
@@ -547,7 +547,7 @@ done
 ask alpha monitoring policies list --format=json >"$work/policies.json"
 for watched in ticks errors; do
   file=$work/policy-$watched.json
-  found=$("$python" deploy/alert_policies.py "$watched" "${place[@]}" --live="$work/policies.json" --out="$file" \
+  found=$("$python" -m notifier.cli.alert_policies "$watched" "${place[@]}" --live="$work/policies.json" --out="$file" \
     --own="${own//$'\n'/ }" --tell="$tell")
   read -r state told policy <<<"$found"
   case $state in
@@ -557,7 +557,7 @@ for watched in ticks errors; do
   or alpha monitoring policies update "${policy:-POLICY}" --policy-from-file="$file" --format=none
 done
 
-! $dry_run || note 'what is in the two files: deploy/alert_policies.py'
+! $dry_run || note 'what is in the two files: notifier/cli/alert_policies.py'
 if [[ -n $watchers ]]; then
   watched_by="Cloud Monitoring mails ${watchers// /, }"
 elif ((told)); then

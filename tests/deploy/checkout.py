@@ -15,7 +15,7 @@ import yaml
 from tests.deploy.cloud import APIS, PROJECT, Call, Cloud
 
 ROOT = Path(__file__).parents[2]
-PARTS = ("deploy.sh", "deploy", ".gcloudignore", "main.py", "policy.toml", "requirements.txt", "notifier")
+PARTS = ("deploy.sh", ".gcloudignore", "main.py", "policy.toml", "requirements.txt", "notifier")
 ARGUMENT, COMMAND = "\x1f", "\x1e"
 """Separate what the recording gcloud writes down: no argument holds them."""
 

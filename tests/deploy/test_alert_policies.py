@@ -12,8 +12,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from deploy.alert_policies import KINDS, channels_of, covers, log_filter_of_ticks
-from tests.builders import ROOT
+from notifier.cli.alert_policies import KINDS, channels_of, covers, log_filter_of_ticks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,7 +36,7 @@ def _seconds(duration: str) -> int:
 
 def _run_script(kind: str, *options: str) -> str:
     """As deploy.sh runs it."""
-    command = [sys.executable, str(ROOT / "deploy/alert_policies.py"), kind, *OPTIONS, *options]
+    command = [sys.executable, "-m", "notifier.cli.alert_policies", kind, *OPTIONS, *options]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 

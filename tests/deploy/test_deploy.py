@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from deploy.alert_policies import KINDS, covers
+from notifier.cli.alert_policies import KINDS, covers
 from tests.deploy.checkout import SECRETS, SETTINGS, Checkout, Run
 from tests.deploy.cloud import CHANNELS, NUMBER, POLICIES, PROJECT, REGION, Cloud, value_of
 
