@@ -166,7 +166,7 @@ def _blocks(lines: Sequence[str]) -> Iterator[Block]:
         elif _RULE.fullmatch(line) or not line.strip():
             continue
         elif heading := _HEADING.match(line):
-            yield Block(Form.HEADING, (_inline(line[heading.end() :].strip().rstrip("#").rstrip()),))
+            yield Block(Form.HEADING, (_inline(_heading(line[heading.end() :].strip())),))
         else:
             item = _ITEM.match(line)
             end = next((at for at in range(place, len(lines)) if _ends(lines[at], within_item=bool(item))), len(lines))
@@ -178,6 +178,12 @@ def _blocks(lines: Sequence[str]) -> Iterator[Block]:
             else:
                 yield Block(Form.PARAGRAPH, shown)
             place = end
+
+
+def _heading(words: str) -> str:
+    """Without the marks that may close it: "Disk ##" is "Disk", and "C#" is "C#"."""
+    bare = words.rstrip("#")
+    return bare.rstrip() if bare[-1:].isspace() else words
 
 
 def _ends(line: str, *, within_item: bool) -> bool:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from itertools import islice
 
-from notifier.core.alert import LABELS, Alert
+from notifier.core.alert import LABELS, TITLE_CHARACTERS, Alert, cut
 from notifier.sources.fields import Fields, scalar
 from notifier.sources.reading import Reading
 from notifier.sources.times import from_unix
@@ -173,12 +173,15 @@ def _summary(incident: Fields, title: str) -> str:
     "CPU utilization for larch-prod db-1 with metric labels {instance_name=db-1} is above the threshold of 0.900 with
     a value of 0.973." is, below the title "High CPU on db-1", "CPU utilization is above the threshold ...".
     """
+    whole = incident.text("summary")
+    if whole in cut(title, TITLE_CHARACTERS):
+        return whole
     pairs = sorted(_label_pairs(incident), key=len, reverse=True)
 
     def without_labels(text: str) -> str:
         return _LABELS.sub(lambda group: "" if _all_told(group["pairs"], pairs) else group[0], text)
 
-    summary = without_labels(incident.text("summary"))
+    summary = without_labels(whole)
     name = without_labels(incident.text("resource_name"))
     kind = incident.text("resource_type_display_name")
     where = name.removeprefix(_project(incident)).removesuffix(kind).strip()
