@@ -42,11 +42,10 @@ DOCUMENTATION_CHARACTERS = 300
 """Ours: a documentation that would have less room than this is left out."""
 
 _BRACKETS = str.maketrans({"(": "%28", ")": "%29", "[": "%5B", "]": "%5D"})
-# An address stays as it is: a backslash would break the link it is shown as. Its brackets would close
-# or open a masked link, so it ends before one.
-_PIECE = re.compile(
-    r"https?://[^\s<>|`\\\[\]()]{1,1000}|(?P<mark>^[#>+-]|[*_~`|\\\[\]()<>])|.", re.DOTALL | re.MULTILINE
-)
+# An address stays as it is: a backslash would break the link it is shown as, also one right after it. So what only ends
+# something is not escaped: `]`, `)` and `>` mean nothing where `[` and `<` are. An address's own brackets would open or
+# close a masked link, so it ends before one.
+_PIECE = re.compile(r"https?://[^\s<>|`\\\[\]()]{1,1000}|(?P<mark>^[#>+-]|[*_~`|\\\[<])|.", re.DOTALL | re.MULTILINE)
 
 
 class Discord:

@@ -276,7 +276,7 @@ def _text(message: Message) -> str:
         message.body.strip(),
         f"Acknowledge, so that nobody else is paged:\n{message.acknowledge_url}" if message.acknowledge_url else "",
         "\n".join(f"{name}: {value}" for name, value in message.facts),
-        message.url,
+        f"Open the alert:\n{message.url}" if message.url else "",
         message.documentation.strip(),
         f"#{message.ref}",
     ]

@@ -445,7 +445,7 @@ def test_the_text_holds_everything_in_order() -> None:
         "CRITICAL: Database unreachable\n\nNo connection for 5 minutes.\n\n"
         "Acknowledge, so that nobody else is paged:\nhttps://pager.example.com/a/t\n\n"
         "Since: 2026-01-31 03:12 UTC\nProject: shop\n\n"
-        "https://console.example.com/alerts/1?project=shop&x=1\n\n"
+        "Open the alert:\nhttps://console.example.com/alerts/1?project=shop&x=1\n\n"
         "## First\n\n* Look at the **log**.\n\n#7F3K\n"
     )
 
