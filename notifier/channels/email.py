@@ -35,6 +35,9 @@ ANSWER_BYTES = 64 * 1024
 
 # Seven bits, so that no server on the way has to be able to carry eight.
 _POLICY = policy.SMTP.clone(cte_type="7bit")
+# For headers in ASCII: Python folds at 78 characters, which leaves a subject just as long on a line of its own, below
+# an empty one, and its first word is then a space. Others are encoded in words that have to be short (RFC 2047).
+_WIDE = _POLICY.clone(max_line_length=998)
 
 Security = Literal["starttls", "tls", "none"]
 
@@ -83,7 +86,7 @@ class Email:
         host, port = self._server
         if deadline <= time.monotonic():
             return Outcome(Result.RETRY, f"no time was left to send to {host}")
-        mail = self._mail(message).as_bytes()
+        mail = _bytes(self._mail(message))
         with Watchdog(deadline) as watchdog:
             # A name of our own: smtplib would ask the name service for one, and wait for it unbounded.
             conversation = _Conversation(watchdog, host, self._sender.domain, self._context())
@@ -102,7 +105,7 @@ class Email:
                 conversation.close()
 
     def preview(self, message: Message) -> str:
-        return self._mail(message).as_bytes().decode("ascii", "replace").replace("\r\n", "\n")
+        return _bytes(self._mail(message)).decode("ascii", "replace").replace("\r\n", "\n")
 
     def _context(self) -> ssl.SSLContext | None:
         return tls_context(self._ca_file) if self._security == "tls" else None
@@ -262,6 +265,10 @@ class _Bounded:
 
     def close(self) -> None:
         self._file.close()
+
+
+def _bytes(mail: EmailMessage) -> bytes:
+    return mail.as_bytes(policy=_WIDE if str(mail["Subject"]).isascii() else _POLICY)
 
 
 def _subject(message: Message) -> str:

@@ -450,6 +450,16 @@ def test_the_text_holds_everything_in_order() -> None:
     )
 
 
+@pytest.mark.parametrize("letter", ["x", "é"])
+def test_a_subject_of_any_length_begins_on_its_first_line(letter: str) -> None:
+    for length in range(1, 210, 3):
+        subject = mail(headline=f"CRITICAL: {letter * length}")["Subject"]
+        assert subject.startswith(f"CRITICAL: {letter}")
+        raw = make_email().preview(make_message(headline=f"CRITICAL: {letter * length}"))
+        assert max(len(line) for line in raw.splitlines()) <= 998
+        assert all(len(word) <= 78 for word in re.findall(r"=\?utf-8\?\S+", raw))
+
+
 def test_what_follows_is_a_reply_in_the_subject_of_the_first_mail() -> None:
     """Gmail begins another conversation where the subject is another."""
     first = mail()["Subject"]
