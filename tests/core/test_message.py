@@ -122,6 +122,7 @@ def test_a_label_that_says_it_again_is_no_fact(name: str, value: str) -> None:
         ("instance", "db"),
         ("instance", "b-1"),
         ("host", "0.0.0.1:9100"),
+        ("host", "0.0.1:9100"),
         ("host", "10.0.0.1"),
         ("team", "node"),
         ("team", "Full"),
