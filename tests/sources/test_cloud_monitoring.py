@@ -268,6 +268,16 @@ IN_ZONE = {"type": "gce_instance", "labels": {"project_id": "larch-prod", "zone"
             {"resource_name": "Kubernetes Container labels {zone=us-east1-b}", "resource": IN_ZONE},
             "Log match condition fired for Kubernetes Container.",
         ),
+        (
+            "Sessions for larch-prod Cloud Router is above 1.",
+            {"resource_name": "larch-prod Cloud Router", "resource_type_display_name": "Cloud Router"},
+            "Sessions for larch-prod Cloud Router is above 1.",
+        ),
+        (
+            "CPU for larch-prod db-1 with metric labels {core=10} is above 1.",
+            {"metric": {"labels": {"core": "10"}}, "resource": {"labels": {"project_id": "larch-prod", "core": "1"}}},
+            "CPU is above 1.",
+        ),
         ("CPU for {} is {zone=a}{", {}, "CPU for is {zone=a}{"),
         ("{" * 9_000, {}, "{" * 8_000),
     ],
