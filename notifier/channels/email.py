@@ -16,8 +16,10 @@ from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
+from notifier.channels.email_html import html_of
 from notifier.channels.wire import Watchdog, reason, redact, tls_context
 from notifier.core.alert import cut, printable
+from notifier.core.direction import ended
 from notifier.core.outcome import Outcome, Result
 
 if TYPE_CHECKING:
@@ -33,6 +35,9 @@ ANSWER_BYTES = 64 * 1024
 
 # Seven bits, so that no server on the way has to be able to carry eight.
 _POLICY = policy.SMTP.clone(cte_type="7bit")
+# For headers in ASCII: Python folds at 78 characters, which leaves a subject just as long on a line of its own, below
+# an empty one, and its first word is then a space. Others are encoded in words that have to be short (RFC 2047).
+_WIDE = _POLICY.clone(max_line_length=998)
 
 Security = Literal["starttls", "tls", "none"]
 
@@ -40,8 +45,10 @@ Security = Literal["starttls", "tls", "none"]
 class Email:
     """One mail to several people.
 
-    Every mail of an incident's generation answers the same message that was never sent, its root, and so
-    mail programs show them as one thread. A mail's own id is made of what it tells: sent twice, it is the same mail.
+    Every mail of an incident's generation answers the same message that was never sent, its root, and so mail programs
+    show them as one thread. Gmail wants one subject besides: what follows the first mail is a "Re:" to it, and its
+    first line says what has happened since (docs/decisions/messages.md). A mail's own id is made of what it tells:
+    sent twice, it is the same mail.
     """
 
     name = "email"
@@ -79,7 +86,7 @@ class Email:
         host, port = self._server
         if deadline <= time.monotonic():
             return Outcome(Result.RETRY, f"no time was left to send to {host}")
-        mail = self._mail(message).as_bytes()
+        mail = _bytes(self._mail(message))
         with Watchdog(deadline) as watchdog:
             # A name of our own: smtplib would ask the name service for one, and wait for it unbounded.
             conversation = _Conversation(watchdog, host, self._sender.domain, self._context())
@@ -98,7 +105,7 @@ class Email:
                 conversation.close()
 
     def preview(self, message: Message) -> str:
-        return self._mail(message).as_bytes().decode("ascii", "replace").replace("\r\n", "\n")
+        return _bytes(self._mail(message)).decode("ascii", "replace").replace("\r\n", "\n")
 
     def _context(self) -> ssl.SSLContext | None:
         return tls_context(self._ca_file) if self._security == "tls" else None
@@ -156,7 +163,7 @@ class Email:
         mail = EmailMessage(_POLICY)
         mail["From"] = self._sender
         mail["To"] = self._recipients
-        mail["Subject"] = _header(f"{cut(message.headline, SUBJECT_CHARACTERS)} #{message.ref}")
+        mail["Subject"] = _header(_subject(message))
         mail["Date"] = format_datetime(self._clock.now())
         thread = f"{message.incident}/{message.generation}"
         root = self._id(thread)
@@ -166,6 +173,7 @@ class Email:
         # RFC 3834: no out-of-office answer to a machine.
         mail["Auto-Submitted"] = "auto-generated"
         mail.set_content(_text(message))
+        mail.add_alternative(html_of(message), subtype="html")
         return mail
 
     def _id(self, what: str) -> str:
@@ -259,13 +267,24 @@ class _Bounded:
         self._file.close()
 
 
+def _bytes(mail: EmailMessage) -> bytes:
+    return mail.as_bytes(policy=_WIDE if str(mail["Subject"]).isascii() else _POLICY)
+
+
+def _subject(message: Message) -> str:
+    words = ended(cut(message.follows or message.headline, SUBJECT_CHARACTERS))
+    return f"{'Re: ' if message.follows else ''}{words} #{message.ref}"
+
+
 def _text(message: Message) -> str:
+    """The mail without its HTML. Markdown is made to be read as it is."""
     parts = [
         message.headline,
         message.body.strip(),
-        "\n".join(f"{name}: {value}" for name, value in message.facts),
         f"Acknowledge, so that nobody else is paged:\n{message.acknowledge_url}" if message.acknowledge_url else "",
-        message.url,
+        "\n".join(f"{name}: {value}" for name, value in message.facts),
+        f"Open the alert:\n{message.url}" if message.url else "",
+        message.documentation.strip(),
         f"#{message.ref}",
     ]
     return printable("\n\n".join(filter(None, parts))) + "\n"

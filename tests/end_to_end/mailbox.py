@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from email import message_from_bytes
+from email.policy import default
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import Envelope
@@ -28,6 +30,13 @@ class Mailbox:
         assert isinstance(envelope.content, bytes)
         self.mails.append(envelope.content)
         return "250 taken"
+
+
+def words_of(mail: bytes) -> str:
+    """A mail's text, without its HTML."""
+    part = message_from_bytes(mail, policy=default).get_body(("plain",))
+    assert part is not None
+    return str(part.get_content()).strip()
 
 
 @contextmanager

@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
-from email import message_from_bytes
-from email.policy import default
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,7 @@ from notifier.relay import NO_INCIDENT
 from notifier.stores.documents import State, from_fields, to_fields
 from notifier.stores.firestore import FirestoreStore
 from tests.end_to_end.alerts import cloud_monitoring
-from tests.end_to_end.mailbox import Mailbox, mailbox
+from tests.end_to_end.mailbox import Mailbox, mailbox, words_of
 from tests.end_to_end.processes import emulator_settings, function, policy_setting
 from tests.end_to_end.providers import Providers, providers
 from tests.end_to_end.twilio import FakeTwilio
@@ -167,7 +165,7 @@ class Told:
 
 @cache
 def _first_and_last(mail: bytes) -> tuple[str, str]:
-    first, *_, last = message_from_bytes(mail, policy=default).get_content().strip().splitlines()
+    first, *_, last = words_of(mail).splitlines()
     return first, last
 
 

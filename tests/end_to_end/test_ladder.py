@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from tests.end_to_end.alerts import cloud_monitoring
-from tests.end_to_end.mailbox import Mailbox, mailbox
+from tests.end_to_end.mailbox import Mailbox, mailbox, words_of
 from tests.end_to_end.processes import Function, function, policy_setting
 from tests.end_to_end.providers import Providers, providers
 from tests.end_to_end.twilio_api import PHONES, Text
@@ -63,7 +63,12 @@ class Told:
 
     @property
     def mails(self) -> list[str]:
-        """Their subjects."""
+        """Their first lines, and the ref."""
+        texts = [words_of(mail).splitlines() for mail in self._mail.mails]
+        return [f"{lines[0]} {lines[-1]}" for lines in texts if lines[-1] == f"#{self.ref}"]
+
+    @property
+    def subjects(self) -> list[str]:
         subjects = [message_from_bytes(mail, policy=default)["Subject"] for mail in self._mail.mails]
         return [subject for subject in subjects if subject.endswith(f"#{self.ref}")]
 
@@ -136,5 +141,7 @@ def test_resolved_it_is_said_where_it_had_been_heard_but_not_by_text(told: Told)
     told.close()
     wait_until(lambda: len(told.mails) == 2, LATE)
     assert re.match(f"RESOLVED after .*: {re.escape(TITLE)}", told.posts[1])
+    first, last = told.subjects
+    assert last == f"Re: {first}"
     told.wait_for_ticks(9)
     assert (len(told.posts), len(told.mails), len(told.texts)) == (2, 2, 1)
