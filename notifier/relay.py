@@ -219,7 +219,13 @@ class Relay:
 
         Each is claimed and recorded as by `tick`. Those that were not taken carry their error.
         """
-        claimed = self._some_at_a_time(keys, lambda key: self._claim_tick(key, deadlines), deadlines.claim_by)
+        claimed = self._some_at_a_time(
+            keys,
+            lambda key: self._claim_tick(key, deadlines),
+            begin_by=deadlines.claim_by,
+            # A claim whose answer was lost is looked for a little longer.
+            back_by=deadlines.send_by,
+        )
         taken = {key: one for key, one in claimed.items() if isinstance(one, Taken)}
         held = {key: one for key, one in claimed.items() if isinstance(one, _Claimed)}
         messages = {
@@ -240,7 +246,9 @@ class Relay:
             except Exception as error:  # noqa: BLE001 - our own mistake with one incident must not silence the others
                 return Taken(None, StoreRefused(our_mistake(error)))
 
-        return taken | self._some_at_a_time(list(held), finish, deadlines.record_by)
+        return taken | self._some_at_a_time(
+            list(held), finish, begin_by=deadlines.record_by, back_by=deadlines.record_by
+        )
 
     def collect(self, event: Collected, deadlines: Deadlines) -> Taken:
         """Send one text for several pages that were held back. Raises StoreError."""
@@ -302,18 +310,20 @@ class Relay:
             except StoreError as error:
                 return Taken(None, error)
 
-        return self._some_at_a_time(list(events), take, deadlines.record_by)
+        return self._some_at_a_time(list(events), take, begin_by=deadlines.record_by, back_by=deadlines.record_by)
 
     def look(self, key: str, deadlines: Deadlines) -> Incident | None:
         """How an incident stands; changes nothing. Raises StoreError."""
         return self._store.gather(key, deadlines.claim_by).incident
 
-    def _some_at_a_time(self, keys: Sequence[str], take: Callable[[str], T], until: float) -> dict[str, T | Taken]:
-        """Of each key what `take` makes of it, in this order; for those that had no time until `until` an error."""
+    def _some_at_a_time(
+        self, keys: Sequence[str], take: Callable[[str], T], *, begin_by: float, back_by: float
+    ) -> dict[str, T | Taken]:
+        """Of each key what `take` makes of it, in this order; of those there was no time for an error."""
         done: list[T | None] = []
         for first in range(0, len(keys), STORED_AT_ONCE):
             tasks = [partial(take, key) for key in keys[first : first + STORED_AT_ONCE]]
-            done += self._sender.run(tasks, until) if self._clock.monotonic() < until else [None] * len(tasks)
+            done += self._sender.run(tasks, back_by) if self._clock.monotonic() < begin_by else [None] * len(tasks)
         late = Taken(None, NoTimeLeft("no time was left for it"))
         return {key: one or late for key, one in zip(keys, done, strict=True)}
 
