@@ -128,7 +128,7 @@ def _about(incident: Incident, *, whole: bool) -> dict[str, object]:
     if whole:
         labels = {label.name: label.value for label in incident.labels}
         about |= {"source": incident.source, "sender_id": incident.incident_id, "text": incident.text}
-        about |= {"url": incident.url, "labels": labels}
+        about |= {"documentation": incident.documentation, "url": incident.url, "labels": labels}
     return about
 
 

@@ -13,10 +13,11 @@ MAY_IMPORT = {
     "notifier/core": {"notifier.core"},
     "notifier/sources": {"notifier.core", "notifier.sources"},
     "notifier/stores": {"notifier.core", "notifier.ports", "notifier.stores"},
-    # A channel may use the shared wire, what texts share, and its own table of errors; never another channel.
+    # A channel may use the shared wire, what texts share, its own HTML and table of errors; never another channel.
     "notifier/channels": {
         "notifier.core",
         "notifier.ports",
+        "notifier.channels.email_html",
         "notifier.channels.sms",
         "notifier.channels.wire",
         "notifier.channels.twilio_errors",
@@ -60,8 +61,8 @@ MAY_IMPORT = {
     "notifier/settings.py": set(),
     "main.py": {"notifier.wiring"},
 }
-CORE_MAY_USE = {"__future__", "collections", "contextlib", "datetime", "enum", "functools", "hashlib", "msgspec", "re"}
-CORE_MAY_USE |= {"tomllib", "unicodedata"}
+CORE_MAY_USE = {"__future__", "collections", "contextlib", "datetime", "enum", "functools", "hashlib", "html"}
+CORE_MAY_USE |= {"itertools", "msgspec", "re", "tomllib", "unicodedata"}
 
 
 def imports(file: str) -> set[str]:

@@ -3,6 +3,9 @@
 The headline is the content, and so the notification; the rest is one embed in the severity's colour.
 The link to the sender's page stands in the text and not in the embed's own `url`: Discord refuses the whole
 message with 400 over an address it finds odd, such as a host without a dot.
+
+What an alert says is shown as written: each mark of Discord's Markdown in it is escaped. A policy's documentation is
+Markdown, and keeps what we read of it; a link in it shows its address after its words, as nobody may hide one.
 """
 
 from __future__ import annotations
@@ -15,12 +18,13 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import msgspec
 
 from notifier.channels.wire import Reply, Wire, fit, host_of, redact, seconds, verdict
-from notifier.core.alert import Severity, printable
-from notifier.core.incident import Kind
+from notifier.core.alert import printable
+from notifier.core.colour import colour_of
+from notifier.core.markdown import Block, Form, Span, parsed, shortened, together, woven
 from notifier.core.outcome import Outcome, Result
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from notifier.core.message import Message
 
@@ -34,19 +38,14 @@ EMBED_CHARACTERS = 6_000
 """Over title, description, field names, field values, footer and author of all embeds."""
 BODY_CHARACTERS = 3_000
 """Ours: leaves 3,000 for the facts and the link, which are short and worth more than a body's end."""
+DOCUMENTATION_CHARACTERS = 300
+"""Ours: a documentation that would have less room than this is left out."""
 
-_COLOURS = {
-    Severity.INFO: 0x439FE0,
-    Severity.WARNING: 0xF2C744,
-    Severity.ERROR: 0xE8912D,
-    Severity.CRITICAL: 0xD50200,
-}
-_GREEN = 0x2EB67D
-# An address stays as it is: a backslash would break the link it is shown as. Its brackets would close
-# or open a masked link, so it ends before one.
-_PIECE = re.compile(
-    r"https?://[^\s<>|`\\\[\]()]{1,1000}|(?P<mark>^[#>+-]|[*_~`|\\\[\]()<>])|.", re.DOTALL | re.MULTILINE
-)
+_BRACKETS = str.maketrans({"(": "%28", ")": "%29", "[": "%5B", "]": "%5D"})
+# An address stays as it is: a backslash would break the link it is shown as, also one right after it. So what only ends
+# something is not escaped: `]`, `)` and `>` mean nothing where `[` and `<` are. An address's own brackets would open or
+# close a masked link, so it ends before one.
+_PIECE = re.compile(r"https?://[^\s<>|`\\\[\]()]{1,1000}|(?P<mark>^[#>+-]|[*_~`|\\\[<])|.", re.DOTALL | re.MULTILINE)
 
 
 class Discord:
@@ -83,11 +82,12 @@ def payload(message: Message) -> dict[str, object]:
 
 
 def _embed(message: Message) -> dict[str, object]:
-    description = fit(_pieces(message.body.strip()), BODY_CHARACTERS, _units)
+    body = fit(_pieces(message.body.strip()), BODY_CHARACTERS, _units)
     host = "".join(_pieces(host_of(message.url)))
     acknowledge = _link("Acknowledge", message.acknowledge_url)
     links = [f"**{acknowledge}**" if acknowledge else "", _link("Open the alert", message.url, f" at {host}")]
-    description = "\n\n".join(filter(None, [description, " · ".join(filter(None, links))]))
+    documentation = _documentation_within(message.documentation, BODY_CHARACTERS - _units(body))
+    description = "\n\n".join(filter(None, [body, " · ".join(filter(None, links)), documentation]))
     footer = f"#{message.ref}"
     # 40: room for how many values are not shown.
     room = EMBED_CHARACTERS - _units(description) - _units(footer) - 40
@@ -104,15 +104,49 @@ def _embed(message: Message) -> dict[str, object]:
     if len(fields) < len(message.facts):
         footer += f" · {len(message.facts) - len(fields)} more values not shown"
     return {
-        "color": _GREEN if message.kind is Kind.RESOLVED else _COLOURS[message.severity],
+        "color": int(colour_of(message).removeprefix("#"), 16),
         "description": description,
         "fields": fields,
         "footer": {"text": footer},
     }
 
 
+def _documentation_within(text: str, room: int) -> str:
+    blocks = parsed(printable(text))
+    if room < DOCUMENTATION_CHARACTERS:
+        return ""
+    return _documentation(shortened(blocks, room, lambda some: _units(_documentation(some))))
+
+
+def _documentation(blocks: Sequence[Block]) -> str:
+    return together(blocks, _block)
+
+
+def _block(block: Block) -> str:
+    if block.form is Form.CODE:
+        # Three of these would end the block, whatever stands around them.
+        code = "\n".join(span.text for line in block.lines for span in line).replace("```", "'''")
+        return f"```\n{code}\n```"
+    bold, italic = ("**", "**"), ("*", "*")
+    if block.form is Form.HEADING:
+        return "\n".join(f"**{woven(line, _span, ('', ''), italic)}**" for line in block.lines)
+    lines = [woven(line, _span, bold, italic) for line in block.lines]
+    if block.form is Form.ITEM:
+        indent = "  " * block.depth
+        marker = "-" if block.marker == "•" else block.marker
+        return f"{indent}{marker} " + f"\n{indent}  ".join(lines)
+    return "\n".join(lines)
+
+
+def _span(span: Span) -> str:
+    if span.link:
+        # It shows what it is, and nothing in it can begin or end another link.
+        return span.text.translate(_BRACKETS)
+    return f"`{span.text}`" if span.code else "".join(_pieces(span.text))
+
+
 def _link(words: str, url: str, end: str = "") -> str:
-    url = url.replace("(", "%28").replace(")", "%29")
+    url = url.translate(_BRACKETS)
     return f"[{words}]({url}){end}" if re.fullmatch(r"https?://[^\s<>]{1,1000}", url) else ""
 
 

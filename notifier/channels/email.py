@@ -16,8 +16,10 @@ from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
+from notifier.channels.email_html import html_of
 from notifier.channels.wire import Watchdog, reason, redact, tls_context
 from notifier.core.alert import cut, printable
+from notifier.core.direction import ended
 from notifier.core.outcome import Outcome, Result
 
 if TYPE_CHECKING:
@@ -40,8 +42,10 @@ Security = Literal["starttls", "tls", "none"]
 class Email:
     """One mail to several people.
 
-    Every mail of an incident's generation answers the same message that was never sent, its root, and so
-    mail programs show them as one thread. A mail's own id is made of what it tells: sent twice, it is the same mail.
+    Every mail of an incident's generation answers the same message that was never sent, its root, and so mail programs
+    show them as one thread. Gmail wants one subject besides: what follows the first mail is a "Re:" to it, and its
+    first line says what has happened since (docs/decisions/messages.md). A mail's own id is made of what it tells:
+    sent twice, it is the same mail.
     """
 
     name = "email"
@@ -156,7 +160,7 @@ class Email:
         mail = EmailMessage(_POLICY)
         mail["From"] = self._sender
         mail["To"] = self._recipients
-        mail["Subject"] = _header(f"{cut(message.headline, SUBJECT_CHARACTERS)} #{message.ref}")
+        mail["Subject"] = _header(_subject(message))
         mail["Date"] = format_datetime(self._clock.now())
         thread = f"{message.incident}/{message.generation}"
         root = self._id(thread)
@@ -166,6 +170,7 @@ class Email:
         # RFC 3834: no out-of-office answer to a machine.
         mail["Auto-Submitted"] = "auto-generated"
         mail.set_content(_text(message))
+        mail.add_alternative(html_of(message), subtype="html")
         return mail
 
     def _id(self, what: str) -> str:
@@ -259,13 +264,20 @@ class _Bounded:
         self._file.close()
 
 
+def _subject(message: Message) -> str:
+    words = ended(cut(message.follows or message.headline, SUBJECT_CHARACTERS))
+    return f"{'Re: ' if message.follows else ''}{words} #{message.ref}"
+
+
 def _text(message: Message) -> str:
+    """The mail without its HTML. Markdown is made to be read as it is."""
     parts = [
         message.headline,
         message.body.strip(),
-        "\n".join(f"{name}: {value}" for name, value in message.facts),
         f"Acknowledge, so that nobody else is paged:\n{message.acknowledge_url}" if message.acknowledge_url else "",
-        message.url,
+        "\n".join(f"{name}: {value}" for name, value in message.facts),
+        f"Open the alert:\n{message.url}" if message.url else "",
+        message.documentation.strip(),
         f"#{message.ref}",
     ]
     return printable("\n\n".join(filter(None, parts))) + "\n"

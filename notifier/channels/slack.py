@@ -9,6 +9,8 @@ which kills `<!channel>`, `<@U...>` and `<url|text>`; `link_names`, `parse` and 
 reading `@here` and `#general` as links. `verbatim` also leaves addresses dead, so we link those ourselves, each
 showing itself. `*bold*` and other marks in an alert's text are left alone: they can only change how that text looks,
 and escaping them (Slack has no escape) would mean invisible characters in what people copy at 3 a.m.
+A policy's documentation is Markdown, which is not Slack's: its marks are put into Slack's own, and a link in it shows
+its address after its words.
 """
 
 from __future__ import annotations
@@ -18,12 +20,13 @@ import re
 from typing import TYPE_CHECKING
 
 from notifier.channels.wire import Reply, Wire, fit, host_of, verdict
-from notifier.core.alert import Severity, printable
-from notifier.core.incident import Kind
+from notifier.core.alert import printable
+from notifier.core.colour import colour_of
+from notifier.core.markdown import Block, Form, Span, parsed, shortened, together, woven
 from notifier.core.outcome import Outcome, Result
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from notifier.core.message import Message
 
@@ -36,13 +39,6 @@ LINK_CHARACTERS = 2_000
 BODY_SECTIONS = 4
 """12,000 characters: more than an alert holds, unless most of it needs escaping."""
 
-_COLOURS = {
-    Severity.INFO: "#439fe0",
-    Severity.WARNING: "#f2c744",
-    Severity.ERROR: "#e8912d",
-    Severity.CRITICAL: "#d50200",
-}
-_GREEN = "#2eb67d"
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 # One address, or one character. An address does not end in punctuation, which belongs to the sentence around it.
 _PIECE = re.compile(r"https?://[^\s<>|]{0,1000}[^\s<>|.,;:!?)\]'\"]|.", re.DOTALL)
@@ -72,7 +68,6 @@ class Slack:
 def payload(message: Message) -> dict[str, object]:
     """The webhook's JSON for `message`."""
     headline = fit(_escaped(f"{message.headline} #{message.ref}"), SECTION_CHARACTERS)
-    colour = _GREEN if message.kind is Kind.RESOLVED else _COLOURS[message.severity]
     return {
         "text": headline,
         "mrkdwn": False,
@@ -80,7 +75,7 @@ def payload(message: Message) -> dict[str, object]:
         "link_names": False,
         "unfurl_links": False,
         "unfurl_media": False,
-        "attachments": [{"color": colour, "blocks": list(_blocks(message))}],
+        "attachments": [{"color": colour_of(message), "blocks": list(_blocks(message))}],
     }
 
 
@@ -97,11 +92,40 @@ def _blocks(message: Message) -> Iterator[dict[str, object]]:
     ]
     for first in range(0, len(facts), FIELDS_PER_SECTION):
         yield {"type": "section", "fields": facts[first : first + FIELDS_PER_SECTION]}
+    if documentation := parsed(printable(message.documentation)):
+        text = _documentation(shortened(documentation, SECTION_CHARACTERS, lambda some: len(_documentation(some))))
+        yield {"type": "section", "text": _mrkdwn(text)}
     closing = [f"#{message.ref}"]
     if len(message.facts) > FIELDS:
         closing.append(f"{len(message.facts) - FIELDS} more values not shown")
     closing.append(_link(message.url, f"Open at {host_of(message.url)}"))
     yield {"type": "context", "elements": [_mrkdwn(" · ".join(filter(None, closing)))]}
+
+
+def _documentation(blocks: Sequence[Block]) -> str:
+    return together(blocks, _block)
+
+
+def _block(block: Block) -> str:
+    if block.form is Form.CODE:
+        # Three of these would end the block, whatever stands around them.
+        code = "\n".join(span.text for line in block.lines for span in line).replace("```", "'''")
+        return f"```\n{''.join(_escaped(code))}\n```"
+    bold, italic = ("*", "*"), ("_", "_")
+    if block.form is Form.HEADING:
+        return "\n".join(f"*{woven(line, _span, ('', ''), italic)}*" for line in block.lines)
+    lines = [woven(line, _span, bold, italic) for line in block.lines]
+    if block.form is Form.ITEM:
+        indent = "    " * block.depth
+        return f"{indent}{block.marker} " + f"\n{indent}   ".join(lines)
+    return "\n".join(lines)
+
+
+def _span(span: Span) -> str:
+    text = "".join(_escaped(span.text))
+    if span.link:
+        return f"<{text}>" if len(text) <= LINK_CHARACTERS else text
+    return f"`{text}`" if span.code else text
 
 
 def _link(url: str, words: str) -> str:

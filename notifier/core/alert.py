@@ -9,6 +9,8 @@ from functools import total_ordering
 
 import msgspec
 
+from notifier.core.direction import steady
+
 # Bounds of what is kept of an alert (DESIGN.md, "State"): a document has to stay far below Firestore's 1 MiB.
 TITLE_CHARACTERS = 500
 TEXT_CHARACTERS = 8_000
@@ -60,6 +62,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """The sender's word in lower case; empty when the sender set none."""
     title: str
     text: str = ""
+    documentation: str = ""
+    """What the team wrote for whoever is paged, in Markdown."""
     url: str = ""
     labels: tuple[Label, ...] = ()
     started_at: datetime | None = None
@@ -89,15 +93,19 @@ def bounded(alert: Alert) -> Alert:
 
     def line(text: str, characters: int) -> str:
         # Cleaned after a first cut: nobody waits for the cleaning of a megabyte that is thrown away.
-        return cut(" ".join(printable(text[: characters * 4]).split()), characters)
+        return cut(" ".join(steady(printable(text[: characters * 4])).split()), characters)
+
+    def words(text: str, characters: int) -> str:
+        return cut(steady(printable(text[: characters * 4])).strip(), characters)
 
     return msgspec.structs.replace(
         alert,
         incident_id=printable(alert.incident_id)[:ID_CHARACTERS],
         severity=line(alert.severity, WORD_CHARACTERS).lower(),
         title=line(alert.title, TITLE_CHARACTERS) or "(no title)",
-        text=cut(printable(alert.text[: TEXT_CHARACTERS * 4]).strip(), TEXT_CHARACTERS),
-        url=alert.url if _is_web_address(alert.url) else "",
+        text=words(alert.text, TEXT_CHARACTERS),
+        documentation=words(alert.documentation, TEXT_CHARACTERS),
+        url=alert.url if is_web_address(alert.url) else "",
         labels=tuple(
             Label(line(label.name, LABEL_CHARACTERS), line(label.value, LABEL_CHARACTERS))
             for label in alert.labels[:LABELS]
@@ -106,9 +114,10 @@ def bounded(alert: Alert) -> Alert:
     )
 
 
-def _is_web_address(url: str) -> bool:
-    """Whether `url` may stand behind a link: no `javascript:`, no spaces, no markup."""
+def is_web_address(url: str) -> bool:
+    """Whether `url` may stand behind a link: no `javascript:`, no spaces, no markup, nothing that turns text around."""
     return (
         len(url) <= URL_CHARACTERS
-        and re.fullmatch(r"https?://[^\s<>\"'|\\^`{}\x00-\x20\x7f-\x9f\ud800-\udfff]+", url) is not None
+        and re.fullmatch(r"https?://[^\s<>\"'|\\^`{}\x00-\x20\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]+", url)
+        is not None
     )

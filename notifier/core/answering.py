@@ -8,6 +8,7 @@ from datetime import datetime
 from notifier.core.alert import WORD_CHARACTERS, Severity, cut, printable
 from notifier.core.beginning import is_redelivery, new_generation, remembered
 from notifier.core.claiming import claim_due, landed_before
+from notifier.core.direction import isolated
 from notifier.core.draft import Draft
 from notifier.core.events import Acknowledged, Alerted, Claim, Decision, State, unchanged
 from notifier.core.incident import KEEP_AFTER_END, Incident, IncidentState, Kind
@@ -64,7 +65,7 @@ def answerer(name: str, how: str) -> str:
     """Who answered, for the others to read: "Ana, by the link in Slack". `name`: as somebody wrote it, or empty."""
     # Marks that turn the direction of text would turn the words around the name.
     name = " ".join(_DIRECTIONS.sub("", printable(name)).split())
-    return f"{cut(name, WORD_CHARACTERS) or 'somebody'}, {how}"
+    return f"{isolated(cut(name, WORD_CHARACTERS)) or 'somebody'}, {how}"
 
 
 def expire(draft: Draft) -> None:

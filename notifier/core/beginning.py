@@ -27,6 +27,7 @@ def new_generation(state: State, alert: Alert, severity: Severity, now: datetime
         unreadable=alert.unreadable,
         title=alert.title,
         text=alert.text,
+        documentation=alert.documentation,
         url=alert.url,
         labels=alert.labels,
         started_at=alert.started_at,

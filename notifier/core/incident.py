@@ -154,6 +154,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     unreadable: bool = False
     title: str
     text: str = ""
+    documentation: str = ""
     url: str = ""
     labels: tuple[Label, ...] = ()
     started_at: datetime | None = None

@@ -7,9 +7,11 @@ from functools import cache
 from pathlib import Path
 
 import jinja2
+from markupsafe import Markup
 
 from notifier.core.alert import Severity
 from notifier.core.incident import Incident, IncidentState, ref_of
+from notifier.core.markdown_html import html_of_markdown
 from notifier.core.wording import clock_time, duration
 
 NAME_CHARACTERS = 60
@@ -143,4 +145,9 @@ def _template() -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["markdown"] = _markdown
     return environment.get_template("acknowledge.html")
+
+
+def _markdown(text: str) -> Markup:
+    return Markup(html_of_markdown(text))  # noqa: S704 it escapes all text itself

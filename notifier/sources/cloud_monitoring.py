@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 
-from notifier.core.alert import Alert
-from notifier.sources.fields import Fields
+from notifier.core.alert import LABELS, TITLE_CHARACTERS, Alert, cut
+from notifier.sources.fields import Fields, scalar
 from notifier.sources.reading import Reading
 from notifier.sources.times import from_unix
 from notifier.sources.words import flat_labels, mentions, paragraphs
@@ -46,6 +47,9 @@ _NAMING_LABELS = (
 _POLICY_PATH = re.compile(r"projects/[^/\s]+/alertPolicies/\S+")
 _NUMERIC = re.compile(r"[-+]?[\d.,]{1,40}(?:e[-+]?\d{1,4})?%?", re.IGNORECASE)
 
+# How Google's sentences list labels: " with metric labels {a=1, b=2}", " and system labels {...}", " with {...}".
+_LABELS = re.compile(r"(?: (?:with|and))?(?: (?:metric|system|user|resource))?(?: labels)? \{(?P<pairs>[^{}]*)\}")
+
 # Every log match policy's condition is called so unless somebody renames it: it says nothing.
 _LOG_MATCH = "log match condition"
 
@@ -62,13 +66,15 @@ def read(body: Fields) -> Reading:
     incident = body.fields("incident")
     closed = incident.closed("state", _STATES)
     title = _title(incident)
+    text = paragraphs(title, _parts(incident, title))
     alert = Alert(
         source="cloud-monitoring",
         incident_id=incident.identity("incident_id"),
         closed=closed,
         severity=_severity(incident),
         title=title,
-        text=paragraphs(title, _parts(incident)),
+        text=text,
+        documentation=_documentation(incident, title, text),
         url=incident.text("url"),
         labels=flat_labels(
             ("policy", incident.fields("policy_user_labels")),
@@ -127,23 +133,24 @@ def _where(incident: Fields) -> str:
     name = incident.text("resource_name")
     # With labels in it, it is a sentence of Google's: "VM Instance labels {project_id=..., zone=...}".
     if name and "labels {" not in name:
-        project = resource.text("project_id") or incident.text("scoping_project_id")
-        return name.removeprefix(f"{project} ")
+        return name.removeprefix(f"{_project(incident)} ")
     metric = incident.fields("metric").fields("labels")
     return next((labels.text(key) for key in _NAMING_LABELS for labels in (resource, metric) if labels.text(key)), "")
 
 
-def _parts(incident: Fields) -> Iterator[str]:
+def _project(incident: Fields) -> str:
+    return incident.fields("resource").fields("labels").text("project_id") or incident.text("scoping_project_id")
+
+
+def _parts(incident: Fields, title: str) -> Iterator[str]:
     summary = incident.text("summary")
-    yield summary
+    yield _summary(incident, title)
     yield _values(incident, summary)
     documentation = incident.fields("documentation")
     subject = documentation.text("subject")
     # Google's own subject only repeats severity, condition and resource.
     if not subject.startswith(("[ALERT", "[RESOLVED")):
         yield subject
-    # The test notification has a string in place of the object.
-    yield documentation.text("content") or incident.text("documentation")
     for item in documentation.items("links")[:_LINKS]:
         link = Fields(item if isinstance(item, dict) else {})
         # Google's API says displayName and url, Google's own forwarder reads DisplayName and URL.
@@ -152,6 +159,50 @@ def _parts(incident: Fields) -> Iterator[str]:
         )
         if url:
             yield f"{name}: {url}" if name else url
+
+
+def _documentation(incident: Fields, title: str, text: str) -> str:
+    # The test notification has a string in place of the object.
+    content = incident.fields("documentation").text("content") or incident.text("documentation")
+    return "" if content in title or content in text else content
+
+
+def _summary(incident: Fields, title: str) -> str:
+    """Google's sentence without what the title and the labels say.
+
+    "CPU utilization for larch-prod db-1 with metric labels {instance_name=db-1} is above the threshold of 0.900 with
+    a value of 0.973." is, below the title "High CPU on db-1", "CPU utilization is above the threshold ...".
+    """
+    whole = incident.text("summary")
+    if whole in cut(title, TITLE_CHARACTERS):
+        return whole
+    pairs = sorted(_label_pairs(incident), key=len, reverse=True)
+
+    def without_labels(text: str) -> str:
+        return _LABELS.sub(lambda group: "" if _all_told(group["pairs"], pairs) else group[0], text)
+
+    summary = without_labels(whole)
+    name = without_labels(incident.text("resource_name"))
+    kind = incident.text("resource_type_display_name")
+    where = name.removeprefix(_project(incident)).removesuffix(kind).strip()
+    if name and mentions(title, where) and (not name.endswith(kind) or mentions(title, kind)):
+        summary = summary.replace(f" for {name} ", " ", 1)
+    return summary
+
+
+def _label_pairs(incident: Fields) -> Iterator[str]:
+    """Every label as Google's sentences write it: "zone=us-east1-b"."""
+    resource, metric, metadata = (incident.fields(name) for name in ("resource", "metric", "metadata"))
+    places = (resource.fields("labels"), metric.fields("labels"))
+    for group in (*places, metadata.fields("user_labels"), metadata.fields("system_labels")):
+        yield from (f"{name}={scalar(value)}" for name, value in islice(group.values.items(), LABELS))
+
+
+def _all_told(listed: str, pairs: list[str]) -> bool:
+    """Whether nothing stands in "a=1, b=2" that is not one of `pairs`; a value may itself hold commas."""
+    for pair in pairs:
+        listed = listed.replace(pair, "", 1)
+    return not listed.strip(", ")
 
 
 def _values(incident: Fields, summary: str) -> str:

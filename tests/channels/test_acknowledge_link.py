@@ -15,7 +15,7 @@ from notifier.core.incident import Delivery, DeliveryState, Incident, IncidentSt
 from notifier.core.message import Message, message_of
 from tests.builders import NOON, POLICY, an_alert, known, opened
 from tests.channels.support import make_message
-from tests.channels.test_email import make_email, parsed
+from tests.channels.test_email import make_email, parsed, text
 
 LINKS = AcknowledgeLinks(webhook_token="made-up-token-of-the-tests", public_url="https://pager.example.com")
 ANSWERED = {"acknowledged_at": NOON, "acknowledged_by": "Ada"}
@@ -27,7 +27,7 @@ IN_STATE: dict[IncidentState, dict[str, object]] = {
 SHOWN: dict[str, Callable[[Message], str]] = {
     "slack": lambda message: json.dumps(slack.payload(message)),
     "discord": lambda message: json.dumps(discord.payload(message)),
-    "email": lambda message: parsed(make_email().preview(message)).get_content(),
+    "email": lambda message: text(parsed(make_email().preview(message))),
 }
 
 

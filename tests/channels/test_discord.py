@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -114,11 +115,12 @@ def test_nobody_can_be_pinged() -> None:
 @pytest.mark.parametrize(
     ("written", "shown"),
     [
-        ("[bank](https://evil.example)", r"\[bank\]\(https://evil.example\)"),
+        ("[bank](https://evil.example)", r"\[bank](https://evil.example)"),
         ("**bold** _it_ ~~no~~ `code` ||spoiler||", r"\*\*bold\*\* \_it\_ \~\~no\~\~ \`code\` \|\|spoiler\|\|"),
-        ("# huge\n> quote\n- list\nC# is a-ok > x", "\\# huge\n\\> quote\n\\- list\nC# is a-ok \\> x"),
-        ("<@1> <#2> <t:3>", r"\<@1\> \<#2\> \<t:3\>"),
+        ("# huge\n> quote\n- list\nC# is a-ok > x", "\\# huge\n\\> quote\n\\- list\nC# is a-ok > x"),
+        ("<@1> <#2> <t:3>", r"\<@1> \<#2> \<t:3>"),
         (r"C:\dir", r"C:\\dir"),
+        ("(see https://x.example/a)", "(see https://x.example/a)"),
         ("see https://x.example/a_b_c?d=*e now", "see https://x.example/a_b_c?d=*e now"),
     ],
 )
@@ -126,10 +128,47 @@ def test_markdown_is_shown_as_written_and_addresses_keep_working(written: str, s
     assert embed(make_message(body=written, url=""))["description"] == shown
 
 
+DOCUMENTATION = """## What to do
+* Look at the **log** of `db-1`, *first*.
+  Then [the book](https://x.example/a_(b)).
+  1. @everyone
+```sh
+ls *
+```"""
+
+
+def test_the_documentation_of_the_policy_stands_below_the_links_in_discords_markdown() -> None:
+    parts = embed(make_message(documentation=DOCUMENTATION))["description"].split("\n\n", 2)
+    assert parts[1].startswith("[Open the alert](")
+    assert parts[2] == (
+        "**What to do**\n\n"
+        "- Look at the **log** of `db-1`, *first*.\n  Then the book (https://x.example/a_%28b%29).\n"
+        "  1. @everyone\n\n"
+        "```\nls *\n```"
+    )
+
+
+def test_a_long_documentation_is_cut_at_a_line_and_closes_its_code() -> None:
+    code = "```\n" + "\n".join(f"step {number}" for number in range(2_000)) + "\n```"
+    description = embed(make_message(documentation=code))["description"]
+    assert re.search(r"\nstep \d+\n```\n\n… \(more in the alerting policy\)$", description)
+    assert 2_900 < len(description) <= 3_300
+
+
+def test_where_a_body_leaves_no_room_there_is_no_documentation() -> None:
+    assert "book" not in embed(make_message(body="x" * 2_990, documentation="the book"))["description"]
+    assert "book" in embed(make_message(body="x" * 2_600, documentation="the book"))["description"]
+
+
+def test_code_cannot_end_its_block() -> None:
+    shown = embed(make_message(documentation="~~~\n```\n[a](https://evil.example)\n~~~"))["description"]
+    assert shown.endswith("```\n'''\n[a](https://evil.example)\n```")
+
+
 @pytest.mark.parametrize("fill", ["a", "*", "😀", "word * word\n", "https://x.example/ "])
 def test_every_limit_holds_whatever_comes(fill: str) -> None:
     huge = fill * 9_000
-    message = make_message(headline=huge, body=huge, facts=tuple((huge, huge) for _ in range(60)))
+    message = make_message(headline=huge, body=huge, facts=tuple((huge, huge) for _ in range(60)), documentation=huge)
     found = embed(message)
     assert len(str(payload(message)["content"]).encode("utf-16-le")) // 2 <= 2_000
     assert len(found["description"].encode("utf-16-le")) // 2 <= 4_096

@@ -16,6 +16,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from notifier.channels.email import ANSWER_BYTES, Email
+from notifier.channels.email_html import html_of
 from notifier.core.outcome import Outcome, Result
 from tests.channels.support import Server, make_message, reset, soon
 
@@ -61,8 +62,11 @@ def parsed(raw: bytes | str) -> EmailMessage:
     return found
 
 
-def text(raw: bytes) -> str:
-    content: str = parsed(raw).get_content()
+def text(found: EmailMessage, kind: str = "plain") -> str:
+    """One of the two parts of a mail."""
+    part = found.get_body((kind,))
+    assert part is not None
+    content: str = part.get_content()
     return content.replace("\r\n", "\n")
 
 
@@ -156,7 +160,7 @@ def test_a_mail_goes_out_over_starttls_with_a_login(inbox: Inbox, starttls_port:
     (envelope,) = inbox.taken
     assert (envelope.mail_from, envelope.rcpt_tos) == ("pager@example.com", ["one@example.com", "two@example.org"])
     assert isinstance(envelope.content, bytes)
-    assert text(envelope.content) == mail().get_content()
+    assert text(parsed(envelope.content)) == text(mail())
 
 
 def test_a_mail_goes_out_over_tls_from_the_start(inbox: Inbox, tls_port: int, ca_file: str) -> None:
@@ -170,7 +174,7 @@ def test_a_mail_goes_out_in_clear_when_told_to(inbox: Inbox, plain_port: int) ->
     assert make_email(plain_port).send(make_message(body=body), soon(10)) == Outcome(Result.SENT)
     (envelope,) = inbox.taken
     assert isinstance(envelope.content, bytes)
-    assert body in text(envelope.content)
+    assert body in text(parsed(envelope.content))
     assert envelope.content.isascii()
     assert max(len(line) for line in envelope.content.splitlines()) <= 998
 
@@ -432,20 +436,45 @@ def test_the_subject_begins_with_the_headline_and_holds_the_ref() -> None:
 def test_a_long_headline_is_cut_in_the_subject_and_whole_in_the_text() -> None:
     found = mail(headline="x" * 600)
     assert len(found["Subject"]) == 200 + len(" #7F3K")
-    assert "x" * 600 in found.get_content()
+    assert "x" * 600 in text(found)
 
 
 def test_the_text_holds_everything_in_order() -> None:
-    assert mail().get_content() == (
+    found = mail(acknowledge_url="https://pager.example.com/a/t", documentation="## First\n\n* Look at the **log**.")
+    assert text(found) == (
         "CRITICAL: Database unreachable\n\nNo connection for 5 minutes.\n\n"
+        "Acknowledge, so that nobody else is paged:\nhttps://pager.example.com/a/t\n\n"
         "Since: 2026-01-31 03:12 UTC\nProject: shop\n\n"
-        "https://console.example.com/alerts/1?project=shop&x=1\n\n#7F3K\n"
+        "Open the alert:\nhttps://console.example.com/alerts/1?project=shop&x=1\n\n"
+        "## First\n\n* Look at the **log**.\n\n#7F3K\n"
     )
+
+
+def test_what_follows_is_a_reply_in_the_subject_of_the_first_mail() -> None:
+    """Gmail begins another conversation where the subject is another."""
+    first = mail()["Subject"]
+    after = mail(headline="RESOLVED after 3 min: Database unreachable", follows="CRITICAL: Database unreachable")
+    assert after["Subject"] == f"Re: {first}"
+    assert text(after).startswith("RESOLVED after 3 min: Database unreachable\n")
+
+
+def test_a_right_to_left_title_that_is_cut_leaves_the_ref_outside() -> None:
+    subject = mail(headline="CRITICAL: \u2068" + "שרת " * 100 + "\u2069")["Subject"]
+    assert subject.startswith("CRITICAL: \u2068שרת")
+    assert subject.endswith("…\u2069 #7F3K")
+
+
+def test_the_html_says_what_the_text_says() -> None:
+    message = make_message(acknowledge_url="https://pager.example.com/a/t", documentation="Look at the **log**.")
+    found = parsed(make_email().preview(message))
+    assert [part.get_content_type() for part in found.iter_parts()] == ["text/plain", "text/html"]
+    assert text(found, "html") == html_of(message)
 
 
 def test_the_acknowledge_link_is_a_line_of_its_own_and_whole() -> None:
     link = f"https://{'pager' * 20}.example.com/a/{'token' * 10}"
-    lines = mail(acknowledge_url=link, body="Größe").get_content().splitlines()
+    found = mail(acknowledge_url=link, body="Größe")
+    lines = text(found).splitlines()
     assert lines[lines.index(link) - 1] == "Acknowledge, so that nobody else is paged:"
 
 
@@ -455,7 +484,7 @@ def test_the_headers_say_who_when_and_that_a_machine_wrote_it() -> None:
     assert found["To"] == "one@example.com, Two <two@example.org>"
     assert found["Date"] == "Sat, 31 Jan 2026 03:12:00 +0000"
     assert found["Auto-Submitted"] == "auto-generated"
-    assert found.get_content_type() == "text/plain"
+    assert found.get_content_type() == "multipart/alternative"
 
 
 def ids(message: Message) -> tuple[str, str, str]:
@@ -500,14 +529,14 @@ def test_no_alert_can_add_a_header(hostile: str) -> None:
     head = shown.partition("\n\n")[0]
     names = [line.split(":")[0] for line in head.splitlines() if not line.startswith(" ")]
     wanted = ["From", "To", "Subject", "Date", "Message-ID", "In-Reply-To", "References", "Auto-Submitted"]
-    assert names == [*wanted, "Content-Type", "Content-Transfer-Encoding", "MIME-Version"]
+    assert names == [*wanted, "MIME-Version", "Content-Type"]
     assert not parsed(shown).defects
 
 
 def test_control_characters_and_lone_surrogates_are_dropped() -> None:
     found = mail(headline="a\x00b\ud800c", body="d\x00e\ud800f")
     assert found["Subject"] == "abc #7F3K"
-    assert "def" in found.get_content()
+    assert "def" in text(found)
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ def test_an_address_in_the_body_is_a_link_that_shows_itself() -> None:
 def test_no_text_is_over_its_limit_or_cut_within_an_entity(fill: str) -> None:
     huge = (fill * 9_000)[:13_000]
     facts = tuple((huge, huge) for _ in range(60))
-    for text in texts(make_message(headline=huge, body=huge, facts=facts)):
+    for text in texts(make_message(headline=huge, body=huge, facts=facts, documentation=huge)):
         assert 0 < len(text) <= 3_000
         assert re.search(r"&(?!(amp|lt|gt);)", text) is None
         assert text.count("<") == text.count(">")
@@ -151,6 +151,42 @@ def test_facts_come_in_tens_and_what_is_left_out_is_counted() -> None:
     found = blocks(make_message(facts=facts))
     assert [len(block["fields"]) for block in found if "fields" in block] == [10] * 5
     assert "3 more values not shown" in texts(make_message(facts=facts))[-1]
+
+
+DOCUMENTATION = """## What to do
+* Look at the **log** of `db-1`, *first*.
+  Then [the book](https://x.example/a?b&c).
+  1. <!channel>
+```sh
+ls <dir> &
+```"""
+
+
+def test_the_documentation_of_the_policy_follows_the_facts_in_slacks_marks() -> None:
+    *_, facts, documentation, closing = blocks(make_message(documentation=DOCUMENTATION))
+    assert "fields" in facts
+    assert closing["type"] == "context"
+    assert documentation["text"]["text"] == (
+        "*What to do*\n\n"
+        "• Look at the *log* of `db-1`, _first_.\n   Then the book (<https://x.example/a?b&amp;c>).\n"
+        "    1. &lt;!channel&gt;\n\n"
+        "```\nls &lt;dir&gt; &amp;\n```"
+    )
+
+
+def test_a_heading_is_bold_once() -> None:
+    assert texts(make_message(documentation="# **Disk** _full_"))[-2] == "*Disk _full_*"
+
+
+def test_a_long_documentation_is_cut_at_a_line_and_closes_its_code() -> None:
+    code = "```\n" + "\n".join(f"step {number} &" for number in range(2_000)) + "\n```"
+    shown = texts(make_message(documentation=code))[-2]
+    assert re.search(r"\nstep \d+ &amp;\n```\n\n… \(more in the alerting policy\)$", shown)
+    assert 2_900 < len(shown) <= 3_000
+
+
+def test_code_cannot_end_its_block() -> None:
+    assert texts(make_message(documentation="~~~\n```\n*a*\n~~~"))[-2] == "```\n'''\n*a*\n```"
 
 
 def test_control_characters_and_lone_surrogates_are_dropped() -> None:

@@ -24,6 +24,7 @@ def test_severities_are_ordered() -> None:
     severity=ANYTHING,
     title=ANYTHING,
     text=ANYTHING,
+    documentation=ANYTHING,
     url=ANYTHING,
     labels=st.lists(st.tuples(ANYTHING, ANYTHING), max_size=60),
     message_id=ANYTHING,
@@ -33,6 +34,8 @@ def test_every_field_is_bounded_and_can_be_stored(labels: list[tuple[str, str]],
     msgspec.json.encode(alert)  # refuses lone surrogates
     assert len(alert.title) <= 500
     assert len(alert.text) <= 8_000
+    assert len(alert.documentation) <= 8_000
+    assert not set("\u202e\u2066") & set(alert.title + alert.text + alert.documentation + alert.url)
     assert len(alert.labels) <= 50
     assert all(len(part) <= 200 for label in alert.labels for part in (label.name, label.value))
     assert "\x00" not in alert.title + alert.text + alert.incident_id
@@ -52,6 +55,7 @@ def test_a_hundred_thousand_character_title_is_cut_and_says_so() -> None:
         "https://a b",
         "ftp://x",
         "https://x\n",
+        "https://x/\u202egpj.exe",
         "//x",
         'https://x"',
         "https://" + "x" * 3_000,

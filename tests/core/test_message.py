@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from notifier.core.alert import TITLE_CHARACTERS, Label, bounded
+from notifier.core.answering import answerer
 from notifier.core.events import Alerted
 from notifier.core.message import message_of
 from notifier.core.policy import Policy
@@ -85,6 +86,118 @@ def test_a_message_says_what_where_since_when_and_leads_to_the_senders_page() ->
     assert message.body == "It does not answer."
     assert message.url == "https://example.com/i/1"
     assert message.facts == (("Since", "2026-01-31 11:57 UTC"), ("zone", "b"))
+
+
+def test_the_documentation_is_told_with_what_opens_and_not_again() -> None:
+    first = recorded(opened(an_alert("warning", documentation="Look at the **log**.")))
+    assert message_of(known(first), "opened/slack", POLICY).documentation == "Look at the **log**."
+    later = tick(first, NOON + timedelta(minutes=25))
+    assert message_of(known(later), "escalated/email", POLICY).documentation == "Look at the **log**."
+    answered = acknowledge(later, NOON + timedelta(minutes=26))
+    assert message_of(known(answered), "acknowledged/slack", POLICY).documentation == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("instance", "db-1"),
+        ("instance", "10.0.0.1:9100"),
+        ("path", "/var"),
+        ("job", "node"),
+        ("alertname", "Full"),
+        ("severity", "Critical"),
+        ("resource_type", "gce_instance"),
+        ("metric_type", "compute.googleapis.com/disk"),
+    ],
+)
+def test_a_label_that_says_it_again_is_no_fact(name: str, value: str) -> None:
+    alert = an_alert(title="Full: /var on db-1", text="10.0.0.1:9100 of job node.", labels=(Label(name, value),))
+    assert [fact[0] for fact in message_of(known(opened(alert)), "opened/slack", POLICY).facts] == ["Since"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("instance", "db-10"),
+        ("instance", "db"),
+        ("instance", "b-1"),
+        ("host", "0.0.0.1:9100"),
+        ("host", "10.0.0.1"),
+        ("team", "node"),
+        ("team", "Full"),
+        ("code", "1"),
+        ("port", "9100"),
+        ("severity", "P1"),
+        ("replica", "db-1-b"),
+        ("path", "/var/lib"),
+    ],
+)
+def test_a_label_that_may_say_something_else_stays(name: str, value: str) -> None:
+    alert = an_alert(title="Full: /var on db-1", text="10.0.0.1:9100 of job node.", labels=(Label(name, value),))
+    assert (name, value) in message_of(known(opened(alert)), "opened/slack", POLICY).facts
+
+
+def test_without_a_sentence_of_its_sender_the_types_are_told() -> None:
+    facts = message_of(known(opened(an_alert(labels=(Label("metric_type", "a/b"),)))), "opened/slack", POLICY).facts
+    assert ("metric_type", "a/b") in facts
+
+
+def test_the_project_is_called_so() -> None:
+    alert = an_alert(labels=(Label("project_id", "larch-prod"),))
+    assert ("Project", "larch-prod") in message_of(known(opened(alert)), "opened/slack", POLICY).facts
+
+
+def test_a_test_says_nothing_of_its_severity() -> None:
+    incident = known(opened(an_alert("", test=True)))
+    assert [fact[0] for fact in message_of(incident, "opened/slack", POLICY).facts] == ["Since"]
+    climbing = known(opened(an_alert("")))
+    assert [fact[0] for fact in message_of(climbing, "opened/slack", POLICY).facts] == ["Since", "Severity"]
+
+
+class TestFollows:
+    """What a channel was told first: a mail program finds what comes after it by that."""
+
+    def test_what_opens_follows_nothing(self) -> None:
+        assert message_of(known(opened()), "opened/email", POLICY).follows == ""
+
+    def test_answer_and_end_follow_the_first_headline(self) -> None:
+        first = recorded(opened())
+        answered = acknowledge(first, NOON)
+        assert message_of(known(answered), "acknowledged/email", POLICY).follows == "CRITICAL: db is down"
+
+    def test_where_it_began_by_climbing_they_follow_that(self) -> None:
+        climbed = recorded(tick(recorded(opened(an_alert("warning"))), NOON + timedelta(minutes=12)))
+        answered = acknowledge(climbed, NOON + timedelta(minutes=15))
+        assert (
+            message_of(known(answered), "acknowledged/email", POLICY).follows == "WARNING unanswered 12 min: db is down"
+        )
+        assert message_of(known(answered), "acknowledged/slack", POLICY).follows == "WARNING: db is down"
+
+
+class TestRightToLeft:
+    """Neither the title turns our words around, nor they the title."""
+
+    TITLE = "שרת db-1 נפל"
+
+    def test_in_a_headline_the_title_is_isolated(self) -> None:
+        first = recorded(opened(an_alert(title=self.TITLE)))
+        shown = f"\u2068{self.TITLE}\u2069"
+        assert message_of(known(first), "opened/slack", POLICY).headline == f"CRITICAL: {shown}"
+        answered = message_of(known(acknowledge(first, NOON)), "acknowledged/slack", POLICY).headline
+        assert answered.endswith(f": {shown}")
+
+    def test_in_a_text_one_mark_keeps_the_ref_whole(self) -> None:
+        assert a_page(title=self.TITLE) == f"CRITICAL: {self.TITLE}\u200e #7F3K"
+        assert a_page(title="Größe") == "CRITICAL: Größe #7F3K"
+
+    def test_a_text_that_loses_those_words_needs_no_mark(self) -> None:
+        page = a_page(title="x" * 200 + self.TITLE)
+        assert size_of(page).encoding == "GSM-7"
+        assert len(page) == 160
+
+    def test_a_name_is_isolated(self) -> None:
+        assert answerer("רון", "by the link in Slack") == "\u2068רון\u2069, by the link in Slack"
+        assert answerer("Ana", "by the link in Slack") == "Ana, by the link in Slack"
 
 
 def test_the_test_notification_is_called_a_test() -> None:

@@ -28,10 +28,8 @@ def test_an_incident_of_today_is_read_in_full() -> None:
         incident_id="0.n1a2b3c4d5e6",
         severity="critical",
         title="High CPU on db-1 (VM Instance - CPU utilization)",
-        text=(
-            "CPU utilization for larch-prod db-1 with metric labels {instance_name=db-1} is above the threshold of "
-            "0.900 with a value of 0.973.\n\nLook at the slow query log first."
-        ),
+        text="CPU utilization is above the threshold of 0.900 with a value of 0.973.",
+        documentation="Look at the slow query log first.",
         url="https://console.cloud.google.com/monitoring/alerting/alerts/0.n1a2b3c4d5e6?channelType=webhook&project=larch-prod",
         labels=(
             Label("runbook", "cpu"),
@@ -192,12 +190,9 @@ def test_a_missing_display_name_is_made_up_for(fields: dict[str, object], where:
     [
         ({}, ""),
         ({"summary": "It is hot."}, "It is hot."),
-        ({"summary": "It is hot.", "documentation": {"content": "It is hot."}}, "It is hot."),
-        ({"documentation": {"content": "High CPU"}}, ""),
-        ({"summary": "It is hot.", "documentation": "A string"}, "It is hot.\n\nA string"),
         ({"documentation": {"subject": "[ALERT - Error] Heat", "content": ""}}, ""),
-        ({"documentation": {"subject": "[RESOLVED - Error] Heat", "content": "Words"}}, "Words"),
-        ({"documentation": {"subject": "Mind the heat", "content": "Words"}}, "Mind the heat\n\nWords"),
+        ({"documentation": {"subject": "[RESOLVED - Error] Heat", "content": "Words"}}, ""),
+        ({"documentation": {"subject": "Mind the heat", "content": "Words"}}, "Mind the heat"),
         (
             {"documentation": {"links": [{"displayName": "Runbook", "url": "https://a.example"}, 7, {}]}},
             "Runbook: https://a.example",
@@ -207,16 +202,81 @@ def test_a_missing_display_name_is_made_up_for(fields: dict[str, object], where:
             "Book: https://b.example",
         ),
         ({"documentation": {"links": [{"url": "https://c.example"}]}}, "https://c.example"),
-        ({"documentation": 5.5}, "5.5"),
+        ({"documentation": 5.5}, ""),
         ({"documentation": ["x"]}, ""),
         ({"summary": {"x": 1}}, ""),
     ],
     ids=lambda value: str(value)[:60],
 )
-def test_the_text_is_summary_and_documentation_said_once(fields: dict[str, object], text: str) -> None:
-    """Google's own subject repeats the rest; a human's subject, words and links are worth reading."""
+def test_the_text_is_summary_subject_and_links_said_once(fields: dict[str, object], text: str) -> None:
+    """Google's own subject repeats the rest; a human's subject and links are worth reading."""
     blank = {"summary": ABSENT, "documentation": ABSENT, "observed_value": ABSENT}
     assert one(incident(**{**blank, **fields})).text == text
+
+
+@pytest.mark.parametrize(
+    ("fields", "documentation"),
+    [
+        ({}, ""),
+        ({"documentation": {"content": "## Heat\n\n* Look at the fan."}}, "## Heat\n\n* Look at the fan."),
+        ({"documentation": "A string"}, "A string"),
+        ({"documentation": 5.5}, "5.5"),
+        ({"documentation": {"content": ["x"]}}, ""),
+        ({"documentation": {"content": "It is hot."}}, ""),
+        ({"documentation": {"content": "High CPU"}}, ""),
+        ({"documentation": {"subject": "Mind the heat", "content": "Mind the heat"}}, ""),
+    ],
+    ids=lambda value: str(value)[:60],
+)
+def test_the_documentation_stands_apart_and_repeats_nothing(fields: dict[str, object], documentation: str) -> None:
+    """It alone is Markdown; what the title or the text says already is not documentation."""
+    blank = {"summary": "It is hot.", "documentation": ABSENT, "observed_value": ABSENT}
+    assert one(incident(**{**blank, **fields})).documentation == documentation
+
+
+IN_ZONE = {"type": "gce_instance", "labels": {"project_id": "larch-prod", "zone": "us-east1-b", "note": "a, b=1"}}
+
+
+@pytest.mark.parametrize(
+    ("summary", "fields", "text"),
+    [
+        ("CPU for larch-prod db-1 is above 1.", {}, "CPU is above 1."),
+        ("CPU for larch-prod db-1 with metric labels {instance_name=db-1} is above 1.", {}, "CPU is above 1."),
+        (
+            "CPU for larch-prod db-1 with metric labels {instance_name=db-1} and system labels {machine=large} is up.",
+            {},
+            "CPU is up.",
+        ),
+        (
+            "CPU for larch-prod db-1 with metric labels {instance_name=db-1, core=7} is above 1.",
+            {},
+            "CPU with metric labels {instance_name=db-1, core=7} is above 1.",
+        ),
+        ("CPU for larch-prod db-2 is above 1.", {}, "CPU for larch-prod db-2 is above 1."),
+        (
+            "CPU for larch-prod db-2 is above 1.",
+            {"resource_name": "larch-prod db-2"},
+            "CPU for larch-prod db-2 is above 1.",
+        ),
+        (
+            "CPU for larch-prod VM Instance labels {zone=us-east1-b, note=a, b=1} is above 1.",
+            {"resource_name": "larch-prod VM Instance labels {zone=us-east1-b, note=a, b=1}", "resource": IN_ZONE},
+            "CPU is above 1.",
+        ),
+        (
+            "Log match condition fired for Kubernetes Container with {zone=us-east1-b}.",
+            {"resource_name": "Kubernetes Container labels {zone=us-east1-b}", "resource": IN_ZONE},
+            "Log match condition fired for Kubernetes Container.",
+        ),
+        ("CPU for {} is {zone=a}{", {}, "CPU for is {zone=a}{"),
+        ("{" * 9_000, {}, "{" * 8_000),
+    ],
+    ids=lambda value: str(value)[:60],
+)
+def test_a_summary_does_not_repeat_title_and_labels(summary: str, fields: dict[str, object], text: str) -> None:
+    """What is left out stands in the title or among the labels; in doubt nothing is left out."""
+    alert = one(incident(summary=summary, documentation=ABSENT, observed_value=ABSENT, **fields))
+    assert alert.text.replace("…", "{") == text
 
 
 @pytest.mark.parametrize(
@@ -292,7 +352,8 @@ def test_the_test_notification_is_marked() -> None:
     alert = one(raw("cloud_monitoring_test"))
     assert (alert.test, alert.closed, alert.incident_id, alert.started_at) == (True, False, "54321", None)
     assert alert.title == "Sample condition on Sample Resource"
-    assert alert.text == "A test of the channel\n\nObserved 2.0, threshold 1.5.\n\nWords about the test"
+    assert alert.text == "A test of the channel\n\nObserved 2.0, threshold 1.5."
+    assert alert.documentation == "Words about the test"
 
 
 @pytest.mark.parametrize("version", ["1.2", "1.1", 1, None, [], "banana"], ids=str)

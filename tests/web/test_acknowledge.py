@@ -337,10 +337,10 @@ def test_a_name_cannot_turn_the_words_around_it(pager: Pager) -> None:
     assert stored(pager).acknowledged_by == "adA, by the link in Slack"
 
 
-def test_a_title_that_turns_around_ends_at_its_own_block(pager: Pager) -> None:
-    page = words(ask(pager, "GET", opened(pager, title="\u202eevil", text="\u202emore")))
-    assert '<h2 dir="auto">\u202eevil</h2>' in page
-    assert '<p class="text" dir="auto">\u202emore</p>' in page
+def test_a_title_cannot_turn_the_page_around(pager: Pager) -> None:
+    page = words(ask(pager, "GET", opened(pager, title="\u202eevil", text="\u2067more")))
+    assert '<h2 dir="auto">evil</h2>' in page
+    assert '<p class="text" dir="auto">more</p>' in page
 
 
 def test_a_name_is_cut_to_what_a_channel_shows(pager: Pager) -> None:
