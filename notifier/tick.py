@@ -17,7 +17,7 @@ from notifier.core.policy import Policy
 from notifier.core.roundup import APART
 from notifier.core.unreadable import unreadable_document
 from notifier.digests import Digests
-from notifier.ports import Clock, Found, Heartbeat, Log, Store, StoreError, StoreRefused
+from notifier.ports import Clock, Found, Heartbeat, Log, NoTimeLeft, Store, StoreError, StoreRefused
 from notifier.relay import NO_INCIDENT, Relay
 from notifier.sending import AtOnce, Deadlines, our_mistake
 
@@ -181,6 +181,9 @@ class Tick:
             done.left += len(keys)
             return
         for key, taken in self._relay.tick_together(keys, Deadlines.within(now, until)).items():
+            if isinstance(taken.error, NoTimeLeft):
+                done.left += 1
+                continue
             if taken.error:
                 bug = isinstance(taken.error, StoreRefused)
                 self._failed(

@@ -54,6 +54,11 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     roundup: tuple[Message, ...] = ()
     """The messages that this one tells in their place, each in a line; it has no `ref` of its own then."""
 
+    @property
+    def first_line(self) -> str:
+        """The headline, and which incident it is about."""
+        return f"{self.headline} #{self.ref}" if self.ref else self.headline
+
 
 FACTS = 12
 """More named values than fit on a phone's screen help nobody there; all are in the store."""

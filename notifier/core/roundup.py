@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from notifier.core.alert import cut
+from notifier.core.direction import ended
 from notifier.core.incident import Kind
 from notifier.core.message import Message
 
@@ -51,7 +52,9 @@ def as_one(messages: Sequence[Message]) -> Message:
         severity=max(one.severity for one in messages),
         headline=f"{len(messages)} alerts: {_counted(messages)}",
         ref="",
-        roundup=tuple(msgspec.structs.replace(one, headline=cut(one.headline, LINE_CHARACTERS)) for one in messages),
+        roundup=tuple(
+            msgspec.structs.replace(one, headline=ended(cut(one.headline, LINE_CHARACTERS))) for one in messages
+        ),
     )
 
 
