@@ -7,10 +7,12 @@ and nothing runs after the answer was given.
 from __future__ import annotations
 
 import zlib
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
 from functools import partial
+from typing import TypeVar
 
 import msgspec
 
@@ -36,7 +38,8 @@ from notifier.core.events import (
 from notifier.core.incident import Incident
 from notifier.core.ledger import Ledger
 from notifier.core.looking_up import listed_since
-from notifier.core.message import message_of
+from notifier.core.message import Message, message_of
+from notifier.core.outcome import Outcome
 from notifier.core.policy import Policy
 from notifier.core.replying import key_of_text
 from notifier.core.settling import second_try_at
@@ -54,7 +57,9 @@ from notifier.ports import (
     StoreError,
     StoreRefused,
 )
-from notifier.sending import LOOK_UP_SECONDS, Deadlines, Sender
+from notifier.sending import LOOK_UP_SECONDS, Deadlines, Sender, our_mistake
+
+T = TypeVar("T")
 
 ALERTS_AT_ONCE = 32
 """Of one body. Each holds a thread and up to five sends; one channel that hangs holds it for the whole request."""
@@ -102,6 +107,19 @@ def _pause(claim_id: str, conflicts: int) -> float:
     """Seconds to wait after so many conflicts: random, as the claim id is, and so another for each request."""
     most = min(CONFLICT_PAUSE_SECONDS * (1 << min(conflicts - 1, 10)), CONFLICT_PAUSE_MOST_SECONDS)
     return most * zlib.crc32(f"{claim_id} {conflicts}".encode()) / 2**32
+
+
+def _attempts(incident: Incident, ends: Mapping[str, Outcome]) -> tuple[Attempt, ...]:
+    """How the sends of `incident` have ended, by delivery."""
+    return tuple(
+        Attempt(
+            delivery=key,
+            generation=incident.generation,
+            number=incident.deliveries[key].attempts,
+            outcome=outcome,
+        )
+        for key, outcome in ends.items()
+    )
 
 
 def _about(incident: Incident, *, whole: bool) -> dict[str, object]:
@@ -196,6 +214,42 @@ class Relay:
         """
         return self.take_event(key, Ticked(release=release, open_members=open_members), deadlines)
 
+    def tick_together(self, keys: Sequence[str], deadlines: Deadlines) -> dict[str, Taken]:
+        """Do what is due of several incidents, by their keys; many messages on one free channel are told in a few.
+
+        Each is claimed and recorded as by `tick`. Those that were not taken carry their error.
+        """
+        claimed = self._some_at_a_time(
+            keys,
+            lambda key: self._claim_tick(key, deadlines),
+            begin_by=deadlines.claim_by,
+            # A claim whose answer was lost is looked for a little longer.
+            back_by=deadlines.send_by,
+        )
+        taken = {key: one for key, one in claimed.items() if isinstance(one, Taken)}
+        held = {key: one for key, one in claimed.items() if isinstance(one, _Claimed)}
+        messages = {
+            (key, delivery): message
+            for key, one in held.items()
+            if one.decision.incident and not one.decision.look_up
+            for delivery, message in self._messages(one.decision.incident, one.decision.send).items()
+        }
+        ends: dict[str, dict[str, Outcome]] = defaultdict(dict)
+        for (key, delivery), outcome in self._sender.send_together(messages, deadlines.send_by).items():
+            ends[key][delivery] = outcome
+
+        def finish(key: str) -> Taken:
+            incident = held[key].decision.incident
+            made = _attempts(incident, ends[key]) if incident else ()
+            try:
+                return self._finish(held[key], deadlines, made)
+            except Exception as error:  # noqa: BLE001 - our own mistake with one incident must not silence the others
+                return Taken(None, StoreRefused(our_mistake(error)))
+
+        return taken | self._some_at_a_time(
+            list(held), finish, begin_by=deadlines.record_by, back_by=deadlines.record_by
+        )
+
     def collect(self, event: Collected, deadlines: Deadlines) -> Taken:
         """Send one text for several pages that were held back. Raises StoreError."""
         claim_id = self._ids.claim()
@@ -256,17 +310,30 @@ class Relay:
             except StoreError as error:
                 return Taken(None, error)
 
-        keys, until = list(events), deadlines.record_by
-        done: list[Taken | None] = []
-        for first in range(0, len(keys), STORED_AT_ONCE):
-            tasks = [partial(take, key) for key in keys[first : first + STORED_AT_ONCE]]
-            done += self._sender.run(tasks, until) if self._clock.monotonic() < until else [None] * len(tasks)
-        late = Taken(None, NoTimeLeft("no time was left for it"))
-        return {key: one or late for key, one in zip(keys, done, strict=True)}
+        return self._some_at_a_time(list(events), take, begin_by=deadlines.record_by, back_by=deadlines.record_by)
 
     def look(self, key: str, deadlines: Deadlines) -> Incident | None:
         """How an incident stands; changes nothing. Raises StoreError."""
         return self._store.gather(key, deadlines.claim_by).incident
+
+    def _some_at_a_time(
+        self, keys: Sequence[str], take: Callable[[str], T], *, begin_by: float, back_by: float
+    ) -> dict[str, T | Taken]:
+        """Of each key what `take` makes of it, in this order; of those there was no time for an error."""
+        done: list[T | None] = []
+        for first in range(0, len(keys), STORED_AT_ONCE):
+            tasks = [partial(take, key) for key in keys[first : first + STORED_AT_ONCE]]
+            done += self._sender.run(tasks, back_by) if self._clock.monotonic() < begin_by else [None] * len(tasks)
+        late = Taken(None, NoTimeLeft("no time was left for it"))
+        return {key: one or late for key, one in zip(keys, done, strict=True)}
+
+    def _claim_tick(self, key: str, deadlines: Deadlines) -> _Claimed | Taken:
+        try:
+            return self._claim_sends(key, Ticked(), self._ids.claim(), deadlines)
+        except StoreError as error:
+            return Taken(None, error)
+        except Exception as error:  # noqa: BLE001 - our own mistake with one incident must not silence the others
+            return Taken(None, StoreRefused(our_mistake(error)))
 
     def _claim_alert(self, alert: Alert, deadlines: Deadlines) -> _Claimed:
         """The first three steps of the road, for an alert. Raises StoreError."""
@@ -295,14 +362,19 @@ class Relay:
         severity, _ = self._policy.severity_of(alert.severity)
         return (alert.closed, -list(Severity).index(severity))
 
-    def _finish(self, claimed: _Claimed, deadlines: Deadlines) -> Taken:
-        """Look up or send what is to be, record how it ended, and go on while the record claims more."""
+    def _finish(self, claimed: _Claimed, deadlines: Deadlines, made: tuple[Attempt, ...] = ()) -> Taken:
+        """Look up or send what is to be, record how it ended, and go on while the record claims more.
+
+        `made`: what has been sent of it already, and is only recorded.
+        """
         seen, decision, claim_id = claimed.seen, claimed.decision, claimed.claim_id
         incident = decision.incident
-        attempts: tuple[Attempt, ...] = ()
+        attempts = made
         sent = 0
         while incident is not None:
-            if decision.look_up and self._clock.monotonic() < deadlines.send_by:
+            if made:
+                event, made = Settled(attempts=made, second_try=False), ()
+            elif decision.look_up and self._clock.monotonic() < deadlines.send_by:
                 by = min(self._clock.monotonic() + LOOK_UP_SECONDS, deadlines.send_by)
                 event = Settled(findings=self._look_up(incident, decision.look_up, by), second_try=False)
             elif decision.send or (sent == 1 and self._waits_for_second_try(incident, claim_id, deadlines)):
@@ -410,6 +482,10 @@ class Relay:
             self._log.write(note.severity, note.text, **about)
 
     def _send(self, incident: Incident, keys: Sequence[str], deadlines: Deadlines) -> tuple[Attempt, ...]:
+        return _attempts(incident, self._sender.send(self._messages(incident, keys), deadlines.send_by))
+
+    def _messages(self, incident: Incident, keys: Sequence[str]) -> dict[str, tuple[str, Message]]:
+        """What each delivery tells, and on which channel."""
         messages = {}
         for key in keys:
             channel = incident.deliveries[key].channel
@@ -420,15 +496,7 @@ class Relay:
                 report_url = self._report_url(incident.key, incident.generation, number, key)
                 message = msgspec.structs.replace(message, report_url=report_url)
             messages[key] = (channel, message)
-        return tuple(
-            Attempt(
-                delivery=key,
-                generation=incident.generation,
-                number=incident.deliveries[key].attempts,
-                outcome=outcome,
-            )
-            for key, outcome in self._sender.send(messages, deadlines.send_by).items()
-        )
+        return messages
 
     def _look_first(self, event: Event, decision: Decision, by: float) -> tuple[Finding, ...]:
         """For an alert whose page may have gone out without the store: the list, before anything is stored.

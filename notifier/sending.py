@@ -15,12 +15,14 @@ from notifier.core.alert import Severity
 from notifier.core.listing import Listing
 from notifier.core.message import Message
 from notifier.core.outcome import Outcome, Result
+from notifier.core.roundup import Name, as_one, in_posts
 from notifier.ports import Channel, Clock, Log, TextList
 
 T = TypeVar("T")
 
 GRACE = 0.25
 """Seconds a send may come back late: it has stopped writing by its deadline, and its thread is on the way."""
+LATE = "no answer before the deadline"
 LOOK_UP_SECONDS = 2.5
 """What reading the provider's list may take: the page that waits for it has its own sending still before it."""
 
@@ -94,8 +96,52 @@ class Sender:
         """Send each message (by any name: channel and words); how each ended."""
         tasks = [partial(self.send_one, channel, message, deadline) for channel, message in messages.values()]
         outcomes = self.run(tasks, deadline)
-        late = Outcome(Result.UNKNOWN, "no answer before the deadline")
+        late = Outcome(Result.UNKNOWN, LATE)
         return {name: outcome or late for name, outcome in zip(messages, outcomes, strict=True)}
+
+    def send_together(self, messages: Mapping[Name, tuple[str, Message]], deadline: float) -> dict[Name, Outcome]:
+        """Send what several incidents owe the free channels, on each of them one post after the other; how each ended.
+
+        Where a channel is owed more than a few, a post tells several. One that a channel is too busy for comes again
+        when it has asked for, so that it gets no more than it takes.
+        """
+        by_channel: dict[str, dict[Name, Message]] = {}
+        for name, (channel, message) in messages.items():
+            by_channel.setdefault(channel, {})[name] = message
+        outcomes: dict[Name, Outcome] = {}
+        begun: set[Name] = set()
+
+        def send_all(channel: str, due: dict[Name, Message]) -> None:
+            posts = in_posts(due)
+            while posts:
+                names = posts.pop(0)
+                begun.update(names)
+                outcome = self._send_patiently(channel, as_one([due[name] for name in names]), deadline)
+                if len(names) > 1 and outcome.result is Result.REJECTED:
+                    # It may be one of them that cannot be told: that must not silence the others.
+                    posts[:0] = [(name,) for name in names]
+                    continue
+                if len(names) > 1 and outcome.result is Result.SENT:
+                    words = f"in one message with {len(names) - 1} others"
+                    outcome = msgspec.structs.replace(outcome, detail=words)
+                outcomes.update(dict.fromkeys(names, outcome))
+
+        self.run([partial(send_all, channel, due) for channel, due in by_channel.items()], deadline)
+        late, not_begun = Outcome(Result.UNKNOWN, LATE), Outcome(Result.RETRY, "no time was left")
+        # A copy: a send that is not back goes on.
+        ended = dict(outcomes)
+        return {name: ended.get(name, late if name in begun else not_begun) for name in messages}
+
+    def _send_patiently(self, channel: str, message: Message, deadline: float) -> Outcome:
+        """Send one message, and as often as its channel asks for a moment's patience."""
+        while True:
+            if self._clock.monotonic() >= deadline:
+                return Outcome(Result.RETRY, "no time was left")
+            outcome = self.send_one(channel, message, deadline)
+            wait = outcome.retry_after
+            if outcome.result is not Result.RETRY or wait is None or self._clock.monotonic() + wait >= deadline:
+                return outcome
+            self._clock.sleep(wait)
 
     def send_one(self, channel: str, message: Message, deadline: float) -> Outcome:
         """Send one message."""
@@ -111,7 +157,7 @@ class Sender:
         """The provider's list of what was texted to each of `phones` from `since` on."""
         tasks = [partial(self._look_up_one, phone, since, deadline) for phone in phones]
         listings = self.run(tasks, deadline)
-        late = Listing(trouble="no answer before the deadline")
+        late = Listing(trouble=LATE)
         return {phone: listing or late for phone, listing in zip(phones, listings, strict=True)}
 
     def run(self, tasks: Sequence[Callable[[], T]], deadline: float) -> list[T | None]:

@@ -16,6 +16,7 @@ from notifier.core.answering import answerer
 from notifier.core.events import Acknowledged, Alerted, Decision
 from notifier.core.incident import Incident
 from notifier.core.message import Message, message_of
+from notifier.core.roundup import MOST, as_one
 from notifier.sources import read
 from tests.builders import NOON, POLICY, decide, known, recorded, tick
 
@@ -100,14 +101,15 @@ def incidents(value: str) -> list[Incident]:
 
 
 def messages(value: str, channel: str) -> list[Message]:
-    """Everything one channel is told of them."""
+    """Everything one channel is told of them, one by one and, where that happens, in one."""
     link = "https://pager.example.com/a/token"
-    return [
+    told = [
         message_of(incident, key, POLICY, link)
         for incident in incidents(value)
         for key, delivery in incident.deliveries.items()
         if delivery.channel == channel
     ]
+    return told if channel == "sms" else [*told, as_one(told[:MOST])]
 
 
 class _Page(HTMLParser):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -10,10 +11,10 @@ from typing import TypeVar
 
 import pytest
 
-from notifier.core.alert import Alert
+from notifier.core.alert import Alert, Severity
 from notifier.core.beginning import key_of
 from notifier.core.events import Alerted
-from notifier.core.incident import DeliveryState, Incident
+from notifier.core.incident import DeliveryState, Incident, IncidentState, Kind
 from notifier.core.listing import Listing, Text
 from notifier.core.message import Message
 from notifier.core.outcome import Outcome, Result
@@ -23,10 +24,17 @@ from notifier.stores.documents import to_fields
 from notifier.stores.sqlite import SqliteStore
 from notifier.tick import Done, Tick
 from tests.builders import NOON, POLICY, a_claim, an_alert, decide, failed_report, known
-from tests.instances import Instance, VirtualClock
+from tests.instances import SENT, Instance, VirtualClock
 from tests.stores.places import SqlitePlace
 
 T = TypeVar("T")
+
+
+class RunningClock(VirtualClock):
+    """The store's deadlines are in the machine's time: many of them one after the other need that to pass."""
+
+    def monotonic(self) -> float:
+        return time.monotonic()
 
 
 @pytest.fixture
@@ -44,6 +52,7 @@ def instance(file: Path) -> Iterator[Instance]:
 @pytest.fixture
 def one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("notifier.tick.INCIDENTS_AT_ONCE", 1)
+    monkeypatch.setattr("notifier.tick.APART", 99)
 
 
 def tick(instance: Instance) -> Done:
@@ -71,7 +80,9 @@ def stored(instance: Instance, key: str) -> Incident:
 
 
 def titles(instance: Instance, channel: str = "slack") -> list[str]:
-    return [line.partition(": ")[2].removesuffix(" is down") for line in instance.channels[channel].headlines]
+    """Of all that a channel was told, also in roundups."""
+    told = [one for message in instance.channels[channel].told for one in message.roundup or (message,)]
+    return [one.headline.partition(": ")[2].removesuffix(" is down") for one in told]
 
 
 @pytest.mark.usefixtures("one_at_a_time")
@@ -97,13 +108,14 @@ def test_what_it_did_is_counted_by_how_it_ended(instance: Instance) -> None:
     assert tick(instance).sent == {"retry": 2, "rejected": 1, "sent": 1 + 2}  # the notices: Slack and Discord
 
 
-def test_eight_are_taken_at_a_time_and_not_more(instance: Instance) -> None:
+def test_eight_pages_are_taken_at_a_time_and_not_more(instance: Instance) -> None:
     eight = threading.Barrier(8, timeout=20)
     for number in range(24):
-        owe(instance, an_alert("info", f"{number}"))
+        owe(instance, an_alert("critical", f"{number}"))
 
-    def wait_for_the_others(_: Message) -> None:
-        eight.wait()
+    def wait_for_the_others(message: Message) -> None:
+        if message.kind is Kind.OPENED:
+            eight.wait()
 
     instance.channels["slack"].on_send = wait_for_the_others
     begun: list[int] = []
@@ -120,7 +132,7 @@ def test_eight_are_taken_at_a_time_and_not_more(instance: Instance) -> None:
 def test_five_hundred_due_incidents_are_told_once_each(file: Path, instance: Instance) -> None:
     for number in range(500):
         owe(instance, an_alert("warning", f"{number}"))
-    fresh = Instance(instance.store.inner, VirtualClock())
+    fresh = Instance(instance.store.inner, RunningClock())
     done = tick(fresh)
     assert (done.incidents, done.left, done.failed) == (500, 0, 0)
     assert sorted(titles(fresh)) == sorted(titles(fresh, "discord")) == sorted(map(str, range(500)))
@@ -210,6 +222,153 @@ def test_without_the_time_for_one_it_begins_none(instance: Instance) -> None:
     owe(instance, an_alert())
     done = instance.tick.run(instance.clock.monotonic() - 48)
     assert (done.incidents, instance.channels["slack"].told) == (0, [])
+
+
+class TestTogether:
+    """Many messages that are due at once on one channel."""
+
+    def owe_many(self, instance: Instance, *severities: str) -> list[str]:
+        """Incidents named 0, 1, ..., the first of them the oldest; their keys."""
+        count = len(severities)
+        alerts = [an_alert(severity, f"{number}") for number, severity in enumerate(severities)]
+        return [owe(instance, alert, minutes=(count - number) / 60) for number, alert in enumerate(alerts)]
+
+    def test_are_told_one_by_one_up_to_four(self, instance: Instance) -> None:
+        self.owe_many(instance, *["warning"] * 4)
+        tick(instance)
+        assert instance.channels["slack"].headlines == [f"WARNING: {number} is down" for number in range(4)]
+
+    def test_are_told_in_one_the_loudest_first_and_then_the_oldest(self, instance: Instance) -> None:
+        self.owe_many(instance, "info", "warning", "error", "info", "error", "warning")
+        assert tick(instance).incidents == 6
+        assert instance.channels["slack"].headlines == ["6 alerts: 2 error, 2 warning, 2 info"]
+        assert instance.channels["discord"].headlines == ["6 alerts: 2 error, 2 warning, 2 info"]
+        # Of those the mail is owed two.
+        assert sorted(instance.channels["email"].headlines) == ["ERROR: 2 is down", "ERROR: 4 is down"]
+        assert titles(instance) == ["2", "4", "1", "5", "0", "3"]
+
+    def test_are_each_recorded_with_how_they_were_told(self, instance: Instance) -> None:
+        keys = self.owe_many(instance, *["warning"] * 5)
+        assert tick(instance).sent == {"sent": 10}
+        for key in keys:
+            incident = stored(instance, key)
+            assert incident.deliveries["opened/slack"].state is DeliveryState.SENT
+            assert "slack told: opened (in one message with 4 others)" in [entry.text for entry in incident.history]
+        assert tick(instance).incidents == 0
+
+    def test_hold_up_no_page(self, instance: Instance) -> None:
+        self.owe_many(instance, *["warning"] * 9, "critical")
+        tick(instance)
+        assert titles(instance)[0] == "9"
+        assert len(instance.texts) == 1
+
+    def test_are_claimed_before_anything_is_sent(self, instance: Instance) -> None:
+        keys = self.owe_many(instance, *["warning"] * 5)
+        seen: list[DeliveryState] = []
+        instance.channels["slack"].on_send = lambda _: seen.extend(
+            stored(instance, key).deliveries["opened/slack"].state for key in keys
+        )
+        tick(instance)
+        assert seen == [DeliveryState.CLAIMED] * 5
+
+    def test_come_again_when_a_busy_channel_has_asked_for(self, instance: Instance) -> None:
+        self.owe_many(instance, *["warning"] * 20)
+        instance.channels["slack"].ends = [SENT, Outcome(Result.RETRY, "too many requests", retry_after=2)]
+        began = instance.clock.now()
+        assert tick(instance).sent == {"sent": 40}
+        assert [len(message.roundup) for message in instance.channels["slack"].told] == [15, 5, 5]
+        assert instance.clock.now() == began + timedelta(seconds=2)
+
+    def test_that_a_channel_is_too_busy_for_are_left_to_the_next_tick(self, instance: Instance) -> None:
+        keys = self.owe_many(instance, *["warning"] * 5)
+        instance.channels["slack"].ends = [Outcome(Result.RETRY, "too many requests", retry_after=30)]
+        assert tick(instance).sent == {"sent": 5, "retry": 5}
+        page = stored(instance, keys[0]).deliveries["opened/slack"]
+        assert (page.state, page.due_at) == (DeliveryState.PENDING, instance.clock.now() + timedelta(seconds=30))
+        instance.clock.pass_time(minutes=1)
+        assert tick(instance).sent == {"sent": 5}
+
+    def test_that_are_refused_together_are_told_one_by_one(self, instance: Instance) -> None:
+        keys = self.owe_many(instance, *["warning"] * 5)
+        no = Outcome(Result.REJECTED, "invalid_blocks")
+        instance.channels["slack"].ends = [no, SENT, no, SENT, SENT, SENT]
+        tick(instance)
+        states = [stored(instance, key).deliveries["opened/slack"].state for key in keys]
+        assert states == [DeliveryState.SENT, DeliveryState.FAILED, *[DeliveryState.SENT] * 3]
+
+    def test_that_may_have_been_told_are_told_again(self, instance: Instance) -> None:
+        keys = self.owe_many(instance, *["warning"] * 5)
+        instance.channels["slack"].ends = [Outcome(Result.UNKNOWN, "no answer")]
+        tick(instance)
+        assert {stored(instance, key).deliveries["opened/slack"].state for key in keys} == {DeliveryState.UNKNOWN}
+        instance.clock.pass_time(minutes=1)
+        assert tick(instance).sent == {"sent": 5}
+
+    def test_that_have_no_time_left_are_not_begun_with(self, instance: Instance) -> None:
+        keys = self.owe_many(instance, *["warning"] * 40)
+        instance.channels["slack"].on_send = lambda _: instance.clock.pass_time(seconds=4)
+        tick(instance)
+        told = len(instance.channels["slack"].told)
+        assert told == 2
+        left = [key for key in keys if stored(instance, key).deliveries["opened/slack"].state is DeliveryState.PENDING]
+        assert len(left) == 10
+        instance.clock.pass_time(minutes=1)
+        assert tick(instance).incidents == 10
+
+    def test_of_which_one_conflicts_are_told_all_the_same(self, instance: Instance) -> None:
+        keys = self.owe_many(instance, *["warning"] * 6)
+        other = Instance(instance.store.inner, instance.clock, name="other")
+
+        def answer_the_first(call: str) -> None:
+            if call == "commit" and instance.store.calls.count("commit") == 1:
+                other.acknowledge(keys[0])
+
+        instance.store.before = answer_the_first
+        done = tick(instance)
+        assert (done.incidents, done.failed) == (6, 0)
+        assert stored(instance, keys[0]).state is IncidentState.ACKNOWLEDGED
+        assert sorted(titles(instance) + titles(other)) == ["0", *map(str, range(6))]
+
+    def test_of_which_the_store_refuses_one_are_told_all_the_same(self, instance: Instance) -> None:
+        self.owe_many(instance, *["warning"] * 6)
+
+        def refuse(call: str) -> None:
+            if call == "commit" and instance.store.calls.count("commit") == 1:
+                raise StoreRefused("our own mistake")
+
+        instance.store.before = refuse
+        done = tick(instance)
+        assert (done.incidents, done.failed) == (5, 1)
+        assert len(titles(instance)) == 5
+
+    def test_of_which_one_meets_a_bug_of_ours_are_told_all_the_same(self, instance: Instance) -> None:
+        self.owe_many(instance, *["warning"] * 6)
+
+        def stumble(call: str) -> None:
+            if call == "commit" and instance.store.calls.count("commit") == 1:
+                raise ZeroDivisionError
+
+        instance.store.before = stumble
+        done = tick(instance)
+        assert (done.incidents, done.failed) == (5, 1)
+        assert any(
+            severity is Severity.CRITICAL and "ZeroDivisionError" in line for severity, line in instance.log.lines
+        )
+
+    def test_are_found_again_by_the_next_tick_after_a_crash(self, instance: Instance) -> None:
+        keys = self.owe_many(instance, *["warning"] * 5)
+
+        def crash(_: Message) -> None:
+            raise KeyboardInterrupt
+
+        instance.channels["slack"].on_send = crash
+        with pytest.raises(KeyboardInterrupt):
+            tick(instance)
+        instance.channels["slack"].on_send = lambda _: None
+        assert {stored(instance, key).deliveries["opened/slack"].state for key in keys} == {DeliveryState.CLAIMED}
+        instance.clock.pass_time(minutes=1)
+        tick(instance)
+        assert {stored(instance, key).deliveries["opened/slack"].state for key in keys} == {DeliveryState.SENT}
 
 
 class TestUnreadable:

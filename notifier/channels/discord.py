@@ -75,8 +75,8 @@ def payload(message: Message) -> dict[str, object]:
     """The webhook's JSON for `message`. It can ping nobody: `allowed_mentions` allows none."""
     headline = fit(_pieces(message.headline), CONTENT_CHARACTERS - 50, _units)
     return {
-        "content": f"**{headline}** #{message.ref}",
-        "embeds": [_embed(message)],
+        "content": f"**{headline}** #{message.ref}" if message.ref else f"**{headline}**",
+        "embeds": [_roundup(message) if message.roundup else _embed(message)],
         "allowed_mentions": {"parse": []},
     }
 
@@ -109,6 +109,15 @@ def _embed(message: Message) -> dict[str, object]:
         "fields": fields,
         "footer": {"text": footer},
     }
+
+
+def _roundup(message: Message) -> dict[str, object]:
+    """A line for each of several messages; all of them are named, with their links if there is room."""
+    lines = ["".join(_pieces(one.first_line)) for one in message.roundup]
+    links = [_link("Acknowledge", one.acknowledge_url) for one in message.roundup]
+    linked = "\n".join(" · ".join(filter(None, both)) for both in zip(lines, links, strict=True))
+    description = linked if _units(linked) <= DESCRIPTION_CHARACTERS else "\n".join(lines)
+    return {"color": int(colour_of(message).removeprefix("#"), 16), "description": description}
 
 
 def _documentation_within(text: str, room: int) -> str:

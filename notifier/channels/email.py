@@ -273,7 +273,7 @@ def _bytes(mail: EmailMessage) -> bytes:
 
 def _subject(message: Message) -> str:
     words = ended(cut(message.follows or message.headline, SUBJECT_CHARACTERS))
-    return f"{'Re: ' if message.follows else ''}{words} #{message.ref}"
+    return f"{'Re: ' if message.follows else ''}{words}" + (f" #{message.ref}" if message.ref else "")
 
 
 def _text(message: Message) -> str:
@@ -285,7 +285,8 @@ def _text(message: Message) -> str:
         "\n".join(f"{name}: {value}" for name, value in message.facts),
         f"Open the alert:\n{message.url}" if message.url else "",
         message.documentation.strip(),
-        f"#{message.ref}",
+        *("\n".join(filter(None, (one.first_line, one.acknowledge_url))) for one in message.roundup),
+        f"#{message.ref}" if message.ref else "",
     ]
     return printable("\n\n".join(filter(None, parts))) + "\n"
 

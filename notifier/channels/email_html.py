@@ -52,8 +52,8 @@ def _parts(message: Message) -> Iterator[str]:
     yield f'<h1 dir="auto" style="margin:16px 0;font-size:20px;line-height:1.3">{_text(message.headline)}</h1>'
     yield html_of_plain(message.body)
     if is_web_address(message.acknowledge_url):
-        link = f'<a href="{_text(message.acknowledge_url)}" rel="noreferrer" style="{_BUTTON}">'
-        yield f'<p style="margin:20px 0">{link}Acknowledge #{_text(message.ref)}</a></p>'
+        link = _link(message.acknowledge_url, f"Acknowledge #{message.ref}", f' style="{_BUTTON}"')
+        yield f'<p style="margin:20px 0">{link}</p>'
     if message.facts:
         rows = "\n".join(_row(name, value) for name, value in message.facts)
         yield f'<table style="border-collapse:collapse;margin:12px 0">\n{rows}\n</table>'
@@ -61,9 +61,16 @@ def _parts(message: Message) -> Iterator[str]:
         documentation = html_of_markdown(message.documentation)
         yield f'<div style="margin:20px 0;padding-left:12px;border-left:4px solid #8a939f">\n{documentation}\n</div>'
     if is_web_address(message.url):
-        words = _text(f"Open at {host_of(message.url)}")
-        yield f'<p style="margin:12px 0"><a href="{_text(message.url)}" rel="noreferrer">{words}</a></p>'
-    yield f'<p style="margin:12px 0">#{_text(message.ref)}</p>'
+        yield f'<p style="margin:12px 0">{_link(message.url, f"Open at {host_of(message.url)}")}</p>'
+    for one in message.roundup:
+        link = f"<br>\n{_link(one.acknowledge_url, 'Acknowledge')}" if is_web_address(one.acknowledge_url) else ""
+        yield f'<p dir="auto" style="margin:12px 0">{_text(one.first_line)}{link}</p>'
+    if message.ref:
+        yield f'<p style="margin:12px 0">#{_text(message.ref)}</p>'
+
+
+def _link(url: str, words: str, style: str = "") -> str:
+    return f'<a href="{_text(url)}" rel="noreferrer"{style}>{_text(words)}</a>'
 
 
 def _row(name: str, value: str) -> str:

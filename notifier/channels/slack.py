@@ -67,7 +67,7 @@ class Slack:
 
 def payload(message: Message) -> dict[str, object]:
     """The webhook's JSON for `message`."""
-    headline = fit(_escaped(f"{message.headline} #{message.ref}"), SECTION_CHARACTERS)
+    headline = fit(_escaped(message.first_line), SECTION_CHARACTERS)
     return {
         "text": headline,
         "mrkdwn": False,
@@ -80,6 +80,10 @@ def payload(message: Message) -> dict[str, object]:
 
 
 def _blocks(message: Message) -> Iterator[dict[str, object]]:
+    if message.roundup:
+        for one in message.roundup:
+            yield {"type": "section", "text": _mrkdwn(_line(one))}
+        return
     # No more than could be shown, plus one to tell that there was more.
     for text in _sections(message.body[: BODY_SECTIONS * SECTION_CHARACTERS + 1].strip()):
         yield {"type": "section", "text": _mrkdwn(text)}
@@ -100,6 +104,12 @@ def _blocks(message: Message) -> Iterator[dict[str, object]]:
         closing.append(f"{len(message.facts) - FIELDS} more values not shown")
     closing.append(_link(message.url, f"Open at {host_of(message.url)}"))
     yield {"type": "context", "elements": [_mrkdwn(" · ".join(filter(None, closing)))]}
+
+
+def _line(message: Message) -> str:
+    """One of several messages that are told in one."""
+    parts = ["".join(_escaped(message.first_line)), _link(message.acknowledge_url, "Acknowledge")]
+    return " · ".join(filter(None, parts))
 
 
 def _documentation(blocks: Sequence[Block]) -> str:

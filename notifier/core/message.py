@@ -51,6 +51,13 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     """Where the provider is to say what became of the text; SMS only, empty where no report could be trusted."""
     via: str = ""
     """Which provider sends the text, where it is not Twilio (SMS_FALLBACK)."""
+    roundup: tuple[Message, ...] = ()
+    """The messages that this one tells in their place, each in a line; it has no `ref` of its own then."""
+
+    @property
+    def first_line(self) -> str:
+        """The headline, and which incident it is about."""
+        return f"{self.headline} #{self.ref}" if self.ref else self.headline
 
 
 FACTS = 12

@@ -49,6 +49,12 @@ def has_page_due(incident: Incident, policy: Policy, now: datetime) -> bool:
     )
 
 
+def tells_only(incident: Incident, policy: Policy, now: datetime) -> bool:
+    """Whether what is due is for the free channels alone: no page, and no text to look for."""
+    looks_up = any(is_to_look_up(delivery, now) for delivery in incident.deliveries.values())
+    return not (incident.members or looks_up or has_page_due(incident, policy, now))
+
+
 def climbed_to(incident: Incident, policy: Policy, now: datetime) -> list[Severity]:
     """The severities, lowest first, that an unanswered incident has come to be treated as by `now`."""
     return sorted(severity for severity, after in _steps(incident, policy) if incident.opened_at + after <= now)

@@ -36,7 +36,7 @@ def words_of(mail: bytes) -> str:
     """A mail's text, without its HTML."""
     part = message_from_bytes(mail, policy=default).get_body(("plain",))
     assert part is not None
-    return str(part.get_content()).strip()
+    return str(part.get_content()).replace("\r\n", "\n").strip()
 
 
 @contextmanager

@@ -60,8 +60,8 @@ class Pager:
 
     @property
     def mails(self) -> list[tuple[str, str]]:
-        """The first line and the last of each: what happened, and the ref."""
-        return list(map(_first_and_last, self.mailbox.mails))
+        """What happened, and the ref, of each; one that tells of several incidents has several."""
+        return [said for mail in self.mailbox.mails for said in _said_in(mail)]
 
     def start(self) -> None:
         """Start it; again, after it was killed."""
@@ -164,9 +164,12 @@ class Told:
 
 
 @cache
-def _first_and_last(mail: bytes) -> tuple[str, str]:
-    first, *_, last = words_of(mail).splitlines()
-    return first, last
+def _said_in(mail: bytes) -> list[tuple[str, str]]:
+    first, *paragraphs = words_of(mail).split("\n\n")
+    if not first.partition(" ")[2].startswith("alerts: "):
+        return [(first, paragraphs[-1])]
+    lines = [paragraph.partition("\n")[0].rpartition(" ") for paragraph in paragraphs]
+    return [(what, ref) for what, _, ref in lines]
 
 
 def _soon() -> float:

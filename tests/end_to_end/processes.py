@@ -67,14 +67,14 @@ def emulator_settings(host: str, prefix: str) -> dict[str, str]:
     }
 
 
-def start(settings: Mapping[str, str], log: Path, port: int) -> Function:
-    """Begin to start the function under `settings`. Its output is added to the file `log`."""
+def start(settings: Mapping[str, str], log: Path, port: int, source: Path = ROOT) -> Function:
+    """Begin to start the function in the folder `source` under `settings`. Its output is added to the file `log`."""
     inherited = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "TMPDIR")}
     environment = {**inherited, "WEBHOOK_TOKEN": TOKEN, "LOG_FORMAT": "json", "THREADS": "16", **settings}
     command = [sys.executable, "-m", "functions_framework", "--target=notify", "--host=127.0.0.1", f"--port={port}"]
     with log.open("ab") as out:
         process = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
+            command, cwd=source, env=environment, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
         )
     return Function(port, process, log)
 

@@ -38,8 +38,8 @@ class Providers:
         self.server.latency = self.twilio.server.latency = latency
 
     def posts_of(self, ref: str) -> list[str]:
-        """The first lines of what Slack took about one incident."""
-        return [post["text"] for post in self.slack if post["text"].endswith(f"#{ref}")]
+        """The first lines of what Slack took about one incident, alone or among others."""
+        return [line for post in self.slack for line in first_lines(post) if line.endswith(f"#{ref}")]
 
     def texts_of(self, ref: str) -> list[Text]:
         return self.twilio.texts_of(ref)
@@ -53,6 +53,14 @@ class Providers:
                 return Reaction(Answer(200, "text/plain", b"ok"))
             self.discord.append(post)
             return Reaction(json_answer(200, {"id": "1"}))
+
+
+def first_lines(post: dict[str, Any]) -> list[str]:
+    """The first line of a post of Slack's; of one that tells of several incidents, those of each."""
+    if not post["text"].partition(" ")[2].startswith("alerts: "):
+        return [post["text"]]
+    blocks = post["attachments"][0]["blocks"]
+    return [block["text"]["text"].partition(" · <")[0] for block in blocks]
 
 
 @contextmanager

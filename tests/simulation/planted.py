@@ -87,8 +87,8 @@ BUGS: dict[str, Bug] = {
     ),
     "send without deadline": Bug(
         "notifier.relay",
-        "for key, outcome in self._sender.send(messages, deadlines.send_by).items()",
-        "for key, outcome in self._sender.send(messages, deadlines.send_by + 1_000).items()",
+        "self._sender.send(self._messages(incident, keys), deadlines.send_by)",
+        "self._sender.send(self._messages(incident, keys), deadlines.send_by + 1_000)",
     ),
     "a page is claimed after an answer": Bug(
         "notifier.core.owing",

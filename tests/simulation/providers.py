@@ -233,6 +233,11 @@ class Phone:
         return message.sms
 
 
+def told_in(message: Message) -> tuple[Message, ...]:
+    """What somebody who has read `message` has been told."""
+    return message.roundup or (message,)
+
+
 class Board:
     """ports.Channel: Slack, Discord or email, over one instance's line."""
 
@@ -245,7 +250,8 @@ class Board:
 
     def send(self, message: Message, deadline: float) -> Outcome:
         line = self._line
-        line.tried(message)
+        for one in told_in(message):
+            line.tried(one)
         fault = line.draw("free")
         stalled = fault == "post stalled past the deadline"
         line.touch(f"connect to {self.name}", line.random.uniform(8, 40) if stalled else line.random.uniform(0.01, 0.3))
@@ -257,7 +263,8 @@ class Board:
             return Outcome(Result.RETRY, "too many requests", line.random.choice((None, 1.0, 60.0)))
         if fault == "not posted, answer lost":
             return Outcome(Result.UNKNOWN, "no answer")
-        self._provider.take(self.name, self._instance, message, stored=self._stored)
+        for one in told_in(message):
+            self._provider.take(self.name, self._instance, one, stored=self._stored)
         line.touch(f"{self.name}'s answer", line.random.uniform(0.01, 0.3))
         if fault == "posted, answer lost" or line.monotonic() >= deadline:
             return Outcome(Result.UNKNOWN, "no answer")
