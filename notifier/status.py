@@ -128,6 +128,6 @@ def _wants_json(request: Request) -> bool:
 
 
 def _see_status(cookie: str) -> Response:
-    """Back to the page by a GET, so that to reload it posts nothing. Relative: a proxy may have put a path before it."""
+    """Back to the page by a GET, so that to reload it posts nothing. Relative: a proxy may put a path before it."""
     headers = {"Location": "status", "Set-Cookie": cookie, "Cache-Control": "no-store"}
     return Response(status=HTTPStatus.SEE_OTHER, headers=headers)

@@ -6,7 +6,6 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -184,4 +183,4 @@ def crowd(on: Stage, number: int) -> None:
     for index in range(number):
         on.post(f"one-{index}", title=f"Service {index} does not answer", severity=severities[index % 4])
         on.let_pass(1)
-    on.clock.pass_time(**{"seconds": timedelta(seconds=20).total_seconds()})
+    on.clock.pass_time(seconds=20)

@@ -22,6 +22,8 @@ ENDED_AT_MOST = 20
 UNRESOLVED_AT_MOST = 100
 """Drawn; more than that nobody reads, and the page stays small."""
 
+_JUST_NOW = timedelta(seconds=1)
+
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
     """One incident."""
@@ -141,12 +143,12 @@ def tick_words(status: Status) -> str:
     """When the tick was last through, and what it means if that is too long ago."""
     if status.last_tick is None:
         return "The tick has never come: nothing gets louder, and nothing is sent again. See Cloud Scheduler."
-    ago = duration(status.at - status.last_tick)
-    if status.tick_is_overdue:
-        return (
-            f"The last tick was {ago} ago: until it comes, nothing gets louder or is sent again. See Cloud Scheduler."
-        )
-    return f"The last tick was {ago} ago."
+    since = status.at - status.last_tick
+    ago = "just now" if since < _JUST_NOW else f"{duration(since)} ago"
+    then = (
+        ": until it comes, nothing gets louder or is sent again. See Cloud Scheduler" if status.tick_is_overdue else ""
+    )
+    return f"The last tick was {ago}{then}."
 
 
 def _urgency(incident: Incident) -> tuple[bool, int, float]:

@@ -10,7 +10,7 @@ import msgspec
 from notifier.core.incident import ref_of
 from notifier.core.ledger import ACCEPTED_WITHIN, CLOCK_SKEW, WINDOW, Ledger, Slot, slot_owner
 from notifier.core.policy import SmsPolicy
-from notifier.core.wording import some
+from notifier.core.wording import clock_time, some
 
 
 class Text(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,14 +113,11 @@ def _words(ledger: Ledger, sms: SmsPolicy, now: datetime) -> str:
         return f"No text in the last hour: all {cap} slots are free." if cap > 1 else "No text in the last hour."
     head = f"{taken} of {some(cap, 'text')} in the last hour"
     frees = min(slot.counts_until for slot in ledger.slots.values() if now < slot.counts_until)
-    first = f"{ledger.room_at(cap, sms.reserved, now, first_page=True):%H:%M}"
-    other = f"{ledger.room_at(cap, sms.reserved, now, first_page=False):%H:%M}"
+    first = ledger.room_at(cap, sms.reserved, now, first_page=True)
+    other = ledger.room_at(cap, sms.reserved, now, first_page=False)
     if taken >= cap:
-        return f"{head}: the cap is reached, and nothing is texted before {first} UTC."
-    if taken >= cap - sms.reserved:
-        left = some(cap - taken, "slot")
-        return (
-            f"{head}; the last {left} {'is' if cap - taken == 1 else 'are'} kept for first pages of critical"
-            f" incidents, so other texts wait until {other} UTC."
-        )
-    return f"{head}; the next slot frees at {frees:%H:%M} UTC."
+        return f"{head}: the cap is reached, and nothing is texted before {clock_time(first)}."
+    words = f"{head}; the next slot frees at {clock_time(frees)}."
+    if other > now:
+        words += f" Only first pages of critical incidents are texted before {clock_time(other)}."
+    return words

@@ -28,7 +28,6 @@ _LEGEND = {
     Mark.ACKNOWLEDGED: "acknowledged",
     Mark.RESOLVED: "over",
 }
-_MONTHS = ("January February March April May June July August September October November December").split()
 _LANE_NAMES = CHANNEL_NAMES | {STATE_LANE: ""}
 
 
@@ -89,9 +88,7 @@ def page_of(status: Status, *, can_sign_out: bool) -> str:
         ended=[_drawn(one, status.at) for one in status.ended],
         chart=_chart(status.window, status.at),
         tick=tick_words(status),
-        months=[
-            {"name": f"Texts in {_MONTHS[int(one.month[-2:]) - 1]}", "words": _spent(one)} for one in status.months
-        ],
+        months=[(_name(one), _spent(one)) for one in status.months],
         told_on=_names(status.channels),
         not_used=_names(status.not_used),
         legend=[(mark.value, words) for mark, words in _LEGEND.items()],
@@ -193,6 +190,10 @@ def _chart(window: Window, now: datetime) -> _Chart:
         ),
         quarters=quarters(now),
     )
+
+
+def _name(month: Spent) -> str:
+    return f"Texts in {datetime.fromisoformat(f'{month.month}-01'):%B}"
 
 
 def _spent(month: Spent) -> str:
