@@ -106,7 +106,7 @@ class Stage:
         def application(request: Request) -> Response:
             return self.app.web(request)  # type: ignore[arg-type] # Flask's requests are Werkzeug's
 
-        server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=_Silent)
+        server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=Silent)
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
@@ -117,7 +117,7 @@ class Stage:
             server.server_close()
 
 
-class _Silent(WSGIRequestHandler):
+class Silent(WSGIRequestHandler):
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Nobody reads it."""
 

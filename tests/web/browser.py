@@ -28,6 +28,8 @@ class NoBrowser(Exception):
 PHONE = (320, 568)
 """The smallest screen in use: width and height."""
 DESK = (1280, 800)
+TAB, ENTER = "\ue004", "\ue007"
+"""Keys, as WebDriver names them."""
 
 
 class Browser:
@@ -66,6 +68,16 @@ class Browser:
     def run(self, script: str) -> Any:
         """What a script of ours returns in the page."""
         return self._call("POST", "/execute/sync", {"script": script, "args": []})
+
+    def run_until_done(self, script: str) -> Any:
+        """What a script of ours hands to its function `done`, which it calls later."""
+        script = f"const done = arguments[arguments.length - 1]; {script}"
+        return self._call("POST", "/execute/async", {"script": script, "args": []})
+
+    def keys(self, keys: str) -> None:
+        """Press keys, whatever has the focus."""
+        presses = [{"type": kind, "value": key} for key in keys for kind in ("keyDown", "keyUp")]
+        self._call("POST", "/actions", {"actions": [{"type": "key", "id": "keyboard", "actions": presses}]})
 
     def size(self, width: int, height: int, scale: float = 1) -> None:
         """Take the size of a screen; what is narrow is a phone's. `scale`: pixels of a picture for each."""
