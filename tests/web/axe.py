@@ -54,7 +54,8 @@ def axe_script() -> str:
 
 def violations(browser: Browser, script: str) -> list[str]:
     """What `script` (axe_script) finds wrong on the page that the browser shows, as it shows it now."""
-    browser.run(f"{script}; return null")
+    if browser.run("return typeof axe === 'undefined'"):
+        browser.run(f"{script}; return null")
     options = msgspec.json.encode({"runOnly": RULES, "resultTypes": ["violations"]}).decode()
     found = browser.run_until_done(f"axe.run(document, {options}).then(found => done(found.violations))")
     broken = msgspec.convert(found, list[Violation])
