@@ -45,6 +45,11 @@ class Browser:
     def reload(self) -> None:
         self._call("POST", "/refresh", {})
 
+    @property
+    def title(self) -> str:
+        shown: str = self._call("GET", "/title")
+        return shown
+
     def text(self, css: str = "body") -> str:
         """What a person reads in the first element that matches."""
         shown: str = self._call("GET", f"/element/{self._find(css)}/text")
