@@ -134,7 +134,7 @@ def stage(policy: Policy = SHIPPED) -> Iterator[Stage]:
 
 
 def night(on: Stage) -> None:
-    """What happens from 22:05 on; it ends at 03:41, with the window full and one page held back."""
+    """What happens from 22:05 on; it ends at 03:41, with one page held back, as the last slots are kept."""
     on.clock.pass_time(hours=10)
     on.let_pass(5)
     on.post("disk", title="Disk of db-1 is 81 % full", severity="warning")
@@ -170,9 +170,11 @@ def night(on: Stage) -> None:
     on.post("login", title="Login errors over 5 %", severity="critical")
     on.let_pass(3)
     on.acknowledge("db", "Ada", "by the link in Slack")
+    on.let_pass(2)
+    on.acknowledge("login", "Ben", "by text from phone 2")
+    on.let_pass(7)
+    on.close("login")
     on.let_pass(4)
-    on.post("certificate", title="Certificate of www ends in 13 days", severity="info")
-    on.let_pass(9)
     on.post("queue", title="Orders wait: the queue is 40 min behind", severity="critical")
     on.let_pass(6)
 

@@ -8,7 +8,7 @@ from notifier.core.alert import Severity
 from notifier.core.coming import what_follows
 from notifier.core.incident import Incident, IncidentState, ref_of
 from notifier.core.policy import Policy
-from notifier.core.wording import clock_time, duration
+from notifier.core.wording import clock_beside, clock_time, duration
 from notifier.pages.frame import render
 
 NAME_CHARACTERS = 60
@@ -20,7 +20,7 @@ def page_of(incident: Incident, generation: int, policy: Policy, now: datetime, 
     if generation != incident.generation:
         return _earlier(incident, generation)
     began = incident.started_at or incident.opened_at
-    facts = [f"since {began:%Y-%m-%d %H:%M} UTC, {_ago(began, now)}"]
+    facts = [f"since {clock_beside(began, now)} UTC, {_ago(began, now)}"]
     if incident.acknowledged_at is not None:
         facts.append(f"acknowledged at {clock_time(incident.acknowledged_at)}, {_ago(incident.acknowledged_at, now)}")
         facts.append(f"by {incident.acknowledged_by}")

@@ -157,7 +157,15 @@ def _address(driver: subprocess.Popen[str]) -> str:
 
 def _session(driver: str, chromium: str, profile: Path) -> str:
     """The address of a new session."""
-    arguments = ["headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-sync"]
+    arguments = [
+        "headless",
+        "no-sandbox",
+        "disable-gpu",
+        "hide-scrollbars",
+        "disable-quic",
+        "no-first-run",
+        "disable-sync",
+    ]
     arguments += ["disable-background-networking", "disable-component-update", "disable-dev-shm-usage"]
     arguments.append(f"user-data-dir={profile}")
     options = {"binary": chromium, "args": arguments}
