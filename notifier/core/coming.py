@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import timedelta
 
 from notifier.core.alert import Severity
 from notifier.core.incident import Incident, IncidentState
@@ -17,31 +17,28 @@ def what_follows(incident: Incident, policy: Policy) -> str:
         return ""
     if incident.waiting_since is not None:
         return "A text about it is held back by the hourly cap, and goes out as soon as there is room."
-    steps = [*_next_page(incident, policy), *_next_climb(incident, policy)]
-    if not steps:
-        return "Everybody who should hear of it has been told; without an answer nobody is told again."
-    _, words = min(steps)
-    return f"If nobody answers, {words}."
+    # A text is sent at the highest severity only, so what is paged climbs no more.
+    if words := _next_page(incident, policy) or _next_climb(incident, policy):
+        return f"If nobody answers, {words}."
+    return "Everybody who should hear of it has been told; without an answer nobody is told again."
 
 
-def _next_page(incident: Incident, policy: Policy) -> list[tuple[datetime, str]]:
+def _next_page(incident: Incident, policy: Policy) -> str:
     at, place = next_page_due(incident, policy), next_page(incident, policy)
-    return [(at, f"phone {place.phone + 1} is texted at {clock_time(at)}")] if at and place else []
+    return f"phone {place.phone + 1} is texted at {clock_time(at)}" if at and place else ""
 
 
-def _next_climb(incident: Incident, policy: Policy) -> list[tuple[datetime, str]]:
-    last = max(policy.escalation.values(), default=None)
-    if last is None:
-        return []
+def _next_climb(incident: Incident, policy: Policy) -> str:
+    last = max(policy.escalation.values(), default=timedelta(0))
     climbs = climbed_to(incident, policy, incident.opened_at + last)
-    return [_climb(incident, policy, severity) for severity in climbs[:1]]
+    return _climb(incident, policy, climbs[0]) if climbs else ""
 
 
-def _climb(incident: Incident, policy: Policy, severity: Severity) -> tuple[datetime, str]:
+def _climb(incident: Incident, policy: Policy, severity: Severity) -> str:
     told = {delivery.channel for delivery in incident.deliveries.values()} | {"log"}
     new = [CHANNEL_NAMES[channel] for channel in policy.routes[severity] if channel not in told]
     also = (
         f", and {' and '.join(new)} is told" if len(new) == 1 else f", and {' and '.join(new)} are told" if new else ""
     )
     at = incident.opened_at + policy.escalation[severity]
-    return at, f"it is treated as {severity.value} at {clock_time(at)}{also}"
+    return f"it is treated as {severity.value} at {clock_time(at)}{also}"

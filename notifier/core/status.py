@@ -127,7 +127,7 @@ def status_of(known: Known, policy: Policy, phones: Sequence[str], now: datetime
         unresolved=tuple(_shown(one, policy) for one in unresolved[:UNRESOLVED_AT_MOST]),
         unresolved_left_out=max(len(unresolved) - UNRESOLVED_AT_MOST, 0),
         ended=tuple(_shown(one, policy) for one in ended[:ENDED_AT_MOST]),
-        ended_left_out=known.ended_left_out or len(ended) > ENDED_AT_MOST,
+        ended_left_out=known.ended_left_out,
         unreadable=known.unreadable,
         window=window_of(known.ledger, policy.sms, now, claimed),
         months=_months(known.ledger, policy, now),

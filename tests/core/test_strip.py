@@ -52,6 +52,12 @@ def test_while_it_is_not_over_the_right_end_is_now() -> None:
     assert drawn.labels[-1] == Label(100, "now", "end")
 
 
+def test_what_has_just_begun_has_its_bar() -> None:
+    drawn = strip([OPENED], at(0.01))
+    assert drawn.stretches == (Stretch(0, 100, answered=False),)
+    assert [label.words for label in drawn.labels] == ["12:00", "now"]
+
+
 def test_a_long_wait_is_drawn_shorter_and_still_wider_than_a_short_one() -> None:
     _, first, _ = xs(strip([OPENED, moment(1), over(1 + 8 * 1_440)], at(20_000)))
     assert 8 < first < 50

@@ -149,6 +149,8 @@ def test_every_message_there_can_be_has_a_lane(state: DeliveryState, channel: st
 def test_what_began_long_before_we_heard_of_it_says_so() -> None:
     known_late = known(opened(an_alert(started_at=NOON - minutes(9))))
     assert timeline(known_late)[0].words == "opened; it began 9 min before"
+    in_time = known(opened(an_alert(started_at=NOON - minutes(0.5))))
+    assert timeline(in_time)[0].words == "opened"
 
 
 def test_an_incident_that_expired_is_not_said_to_be_resolved() -> None:

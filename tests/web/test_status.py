@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +15,7 @@ from flask import Response
 from notifier.admin import SESSION, Admin
 from notifier.body import BODY_BYTES
 from notifier.core.incident import IncidentState, incident_key
+from notifier.core.status import ENDED_AT_MOST
 from notifier.pages.frame import SECURITY_HEADERS
 from notifier.ports import DocumentUnreadable, StoreDown, StoreError, StoreRefused
 from tests.instances import CountingStore
@@ -123,6 +126,11 @@ def test_another_method_is_405(pager: Pager, method: str) -> None:
 # Signing in
 
 
+@pytest.mark.parametrize("pasted", [f" {ADMIN_TOKEN}", f"{ADMIN_TOKEN}\r\n"])
+def test_what_pasting_adds_around_the_token_does_no_harm(pager: Pager, pasted: str) -> None:
+    assert sign_in(pager, pasted).status_code == 303
+
+
 def test_the_form_leads_to_the_page_by_a_cookie(pager: Pager) -> None:
     pager.post(ALERT)
     answer = sign_in(pager)
@@ -175,6 +183,21 @@ def signed(admin_token: str = ADMIN_TOKEN, later: timedelta = timedelta(0)) -> s
     return header.partition(";")[0].partition("=")[2]
 
 
+def made_with(purpose: bytes) -> str:
+    """A cookie that is signed with a key for something else, derived from the same token."""
+    said = int((NOON + SESSION).timestamp()).to_bytes(8)
+    key = hmac.digest(ADMIN_TOKEN.encode(), purpose, "sha256")
+    return base64.urlsafe_b64encode(said + hmac.digest(key, said, "sha256")[:16]).decode()
+
+
+def test_what_is_made_so_with_our_own_purpose_is_true() -> None:
+    assert made_with(b"notifier status session") == signed()
+
+
+def test_an_instance_whose_clock_is_behind_takes_the_cookie_of_another(pager: Pager) -> None:
+    assert ask(pager, headers={"Cookie": f"{COOKIE}={signed(later=timedelta(seconds=30))}"}).status_code == 200
+
+
 FORGED = {
     "empty": "",
     "the token": ADMIN_TOKEN,
@@ -185,7 +208,8 @@ FORGED = {
     "another end": "A" * 7 + "f" + signed()[8:],
     "another signature": signed()[:-1] + ("A" if signed()[-1] != "A" else "B"),
     "no signature": signed()[:11] + "A" * 21,
-    "of a far future": signed(later=timedelta(days=365)),
+    "of another purpose": made_with(b"notifier acknowledge link"),
+    "of no purpose": made_with(b""),
     "another alphabet": "é" * 32,
 }
 
@@ -298,6 +322,34 @@ def test_it_shows_what_ended_within_a_day_and_nothing_older(pager: Pager) -> Non
     assert "CRITICAL resolved" in words(with_token(pager))
     pager.clock.turn(timedelta(hours=2))
     assert "Nothing has ended." in words(with_token(pager))
+
+
+def test_of_what_ended_the_latest_are_shown_and_the_cut_is_said(pager: Pager) -> None:
+    for number in range(ENDED_AT_MOST + 1):
+        pager.post({"id": f"{number}", "title": f"Number {number:02}", "severity": "info"})
+        pager.post({"id": f"{number}", "state": "closed"})
+        pager.clock.turn(timedelta(minutes=1))
+        if number == ENDED_AT_MOST - 1:
+            assert "More has ended than is shown here" not in words(with_token(pager))
+    page = words(with_token(pager))
+    assert "More has ended than is shown here" in page
+    assert "Number 00" not in page
+    assert "Number 01" in page
+
+
+def test_what_ends_between_two_reads_is_shown_as_over(tmp_path: Path, pager: Pager) -> None:
+    pager.post(ALERT)
+    store = CountingStore(pager.sqlite)
+
+    def close(call: str) -> None:
+        if call == "ended_since":
+            pager.post({"id": "db", "state": "closed"})
+
+    store.before = close
+    late = Pager(tmp_path / "state.sqlite", store=store)
+    facts = content(with_token(late, **JSON))
+    assert (len(facts["unresolved"]), len(facts["ended"])) == (0, 1)
+    late.sqlite.close()
 
 
 def test_a_document_that_cannot_be_read_is_named(pager: Pager) -> None:
