@@ -28,6 +28,8 @@ _LEGEND = {
     Mark.ACKNOWLEDGED: "acknowledged",
     Mark.RESOLVED: "over",
 }
+_THINNEST = 1.5
+"""Percent of the drawing: a text that has just been sent is seen as well."""
 _LANE_NAMES = CHANNEL_NAMES | {STATE_LANE: ""}
 
 
@@ -127,7 +129,7 @@ def not_reachable(why: str, seconds: int) -> str:
         colour="critical",
         trouble=f"The pager cannot read its store: {why}",
         words=(
-            "What is open cannot be shown. New alerts are still told, and texted within a bound, but only this log"
+            "What is open cannot be shown. New alerts are still told, and texted within a bound, but only the log"
             f" remembers them. Try again in {seconds} seconds."
         ),
         button="Try again",
@@ -180,8 +182,8 @@ def _chart(window: Window, now: datetime) -> _Chart:
         kept_height=window.reserved * row,
         bars=tuple(
             _Bar(
-                x=one.x,
-                width=max(100 - one.x, 1.5),
+                x=(x := min(one.x, 100 - _THINNEST)),
+                width=100 - x,
                 y=bottom - (one.row + 1) * row + 1,
                 height=row - 2,
                 words=f"{one.text.at:%H:%M} {one.text.what}",
