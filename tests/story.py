@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TypeVar
 
 import msgspec
@@ -51,10 +49,10 @@ class HexIds(CountingIds):
 class Stage:
     """One instance, and the time that passes on it."""
 
-    def __init__(self, file: Path, policy: Policy = SHIPPED) -> None:
+    def __init__(self, policy: Policy = SHIPPED) -> None:
         self.clock = VirtualClock()
         self.channels = {name: RecordingChannel(name) for name in ("slack", "discord", "email", "sms")}
-        self.store = SqliteStore(file)
+        self.store = SqliteStore(":memory:")  # nothing of a story is to outlive it, and a disk makes a night long
         self.app = build(
             read_settings(SETTINGS),
             policy,
@@ -125,12 +123,11 @@ class Silent(WSGIRequestHandler):
 @contextmanager
 def stage(policy: Policy = SHIPPED) -> Iterator[Stage]:
     """An empty one."""
-    with tempfile.TemporaryDirectory() as folder:
-        opened = Stage(Path(folder) / "state.sqlite", policy)
-        try:
-            yield opened
-        finally:
-            opened.store.close()
+    opened = Stage(policy)
+    try:
+        yield opened
+    finally:
+        opened.store.close()
 
 
 def night(on: Stage) -> None:

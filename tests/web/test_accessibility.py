@@ -22,6 +22,9 @@ from tests.web.pages import all_pages
 
 pytestmark = pytest.mark.browser
 
+PARTS = 4
+"""In which axe looks at the pages, so that no test takes long on a busy machine."""
+
 
 @pytest.fixture(scope="module")
 def window(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
@@ -76,12 +79,14 @@ def address(pages: dict[str, str], asked: list[str]) -> Iterator[str]:
     server.server_close()
 
 
+@pytest.mark.parametrize("part", range(PARTS))
 def test_axe_finds_nothing_wrong_on_any_page_on_any_screen(
-    window: Browser, axe: str, pages: dict[str, str], address: str
+    window: Browser, axe: str, pages: dict[str, str], address: str, part: int
 ) -> None:
     found = {}
     # Sixty incidents are sixty times the same to axe, and take it ten seconds.
-    for name in pages.keys() - {"status, a crowd"}:
+    names = sorted(pages.keys() - {"status, a crowd"})[part::PARTS]
+    for name in names:
         window.open(address + quote(name))
         # What is folded away is a part of the page as well.
         window.run("for (const one of document.querySelectorAll('details')) one.open = true")
@@ -89,7 +94,7 @@ def test_axe_finds_nothing_wrong_on_any_page_on_any_screen(
             window.size(*size)
             window.dark(on=dark)
             found[name, size, dark] = violations(window, axe)
-    assert len(found) == 4 * (len(pages) - 1)
+    assert len(found) == 4 * len(names) > 12
     assert not {case: broken for case, broken in found.items() if broken}
 
 
