@@ -63,9 +63,6 @@ PLAIN = (
 )
 NAMES = SECRETS + PLAIN
 
-WITHOUT_USE_YET = ("ADMIN_TOKEN",)
-"""Accepted, so that a settings file is written once; their features are still to come, and the start-up log says so."""
-
 WEBHOOK_TOKEN_CHARACTERS = 16
 """Fewer can be guessed: the function is open to the internet."""
 LEASE_SECONDS = 30
@@ -165,6 +162,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     heartbeat_url: str
     """Called after each good tick; empty for nobody."""
     webhook_token: str
+    admin_token: str
+    """What the status page is seen with; empty: nobody may."""
     oidc_emails: tuple[str, ...]
     public_url: str
     google_cloud_project: str
@@ -278,6 +277,7 @@ class _Reader:
             mail=self._mail(simulate=simulate),
             heartbeat_url=self._url("HEARTBEAT_URL"),
             webhook_token=self._token("WEBHOOK_TOKEN"),
+            admin_token=self._token("ADMIN_TOKEN"),
             oidc_emails=self._oidc_emails(public_url),
             public_url=public_url.rstrip("/"),
             google_cloud_project=self._project("GOOGLE_CLOUD_PROJECT"),
@@ -294,8 +294,6 @@ class _Reader:
         )
         if simulate and self._on_cloud_run:
             self._warnings.append("SIMULATE is set: nothing is sent, and nobody will be paged")
-        self._token("ADMIN_TOKEN")
-        self._warnings += [f"{name} is set, but nothing uses it yet" for name in WITHOUT_USE_YET if self._text(name)]
         if self._problems:
             raise SettingsError(self._problems)
         return msgspec.structs.replace(settings, warnings=tuple(self._warnings))

@@ -12,7 +12,7 @@ from notifier.core.alert import Severity
 from notifier.core.digest import to_collect
 from notifier.core.escalation import pages_with_room
 from notifier.core.events import Collected
-from notifier.core.moments import has_page_due, tells_only
+from notifier.core.moments import OVERDUE, has_page_due, tells_only
 from notifier.core.policy import Policy
 from notifier.core.roundup import APART
 from notifier.core.unreadable import unreadable_document
@@ -35,8 +35,6 @@ LEAST_SECONDS = 3.0
 """What an incident must have left to be begun with: a read, a claim, a send and a record."""
 BEAT_SECONDS = 5.0
 """What the sign of life may take: it is the last thing a tick does."""
-OVERDUE = timedelta(minutes=3)
-"""A scheduler that has been silent for so long has stopped."""
 FEW = 3
 """How many due incidents an alert's request does beside its own, when the scheduler has stopped."""
 

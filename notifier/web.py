@@ -13,6 +13,15 @@ from flask import Request, Response
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import Map, Rule
 
+from notifier.answers import (
+    BASIC_CHALLENGE,
+    RETRY_AFTER,
+    RETRY_AFTER_SECONDS,
+    credential_of,
+    error_answer,
+    json_answer,
+    page_answer,
+)
 from notifier.auth import AcknowledgeLinks, Callers, Forged, Link, Refused, Unverifiable
 from notifier.body import BODY_BYTES, Body, Late, TooLarge
 from notifier.callbacks import STATUS_PATH, TEXT_PATH, Callbacks, Fields, Ignored, twiml
@@ -20,25 +29,27 @@ from notifier.core.alert import Alert, Severity
 from notifier.core.answering import answerer
 from notifier.core.events import Reported
 from notifier.core.incident import Incident
+from notifier.core.policy import Policy
 from notifier.core.replying import NOT_HEEDED, heeds
 from notifier.core.unreadable import unreadable_alert
+from notifier.core.wording import CHANNEL_NAMES
 from notifier.pages import acknowledge
 from notifier.ports import Clock, Log, StoreError, StoreRefused
 from notifier.relay import Relay, Taken
 from notifier.replies import Replies
 from notifier.sending import Deadlines
 from notifier.sources import Reading, Unreadable, read
+from notifier.status import StatusDoor
 from notifier.tick import Tick
 
 BODY_SECONDS = 2
 """Pub/Sub and Cloud Monitoring send the body at once; the 9 s of a request are for people to be told."""
-RETRY_AFTER_SECONDS = 10
-
 _URLS = Map(
     [
         Rule("/", endpoint="alerts", methods=["POST"]),
         Rule("/tick", endpoint="tick", methods=["POST"]),
         Rule("/a/<token>", endpoint="acknowledge", methods=["GET", "POST"]),
+        Rule("/status", endpoint="status", methods=["GET", "POST"]),
         Rule(STATUS_PATH, endpoint="report", methods=["POST"]),
         Rule(TEXT_PATH, endpoint="text", methods=["POST"]),
         Rule("/health", endpoint="health", methods=["GET"]),
@@ -59,6 +70,8 @@ class Web:
         callers: Callers,
         links: AcknowledgeLinks,
         callbacks: Callbacks,
+        status: StatusDoor,
+        policy: Policy,
         clock: Clock,
         log: Log,
     ) -> None:
@@ -68,15 +81,17 @@ class Web:
         self._links = links
         self._callbacks = callbacks
         self._replies = replies
+        self._policy = policy
         self._clock = clock
         self._log = log
         self._endpoints: dict[str, Callable[..., Response]] = {
             "alerts": self._take_alerts,
             "tick": self._do_what_is_due,
             "acknowledge": self._acknowledge,
+            "status": status.answer,
             "report": self._take_report,
             "text": self._take_text,
-            "health": lambda _request, _body, _started: _answer(HTTPStatus.OK, {"status": "ok"}),
+            "health": lambda _request, _body, _started: json_answer(HTTPStatus.OK, {"status": "ok"}),
         }
 
     def __call__(self, request: Request) -> Response:
@@ -93,25 +108,25 @@ class Web:
             return self._endpoints[endpoint](request, body, started, **parts)
         except MethodNotAllowed as error:
             allowed = ", ".join(sorted(error.valid_methods or ()))
-            return _error(HTTPStatus.METHOD_NOT_ALLOWED, f"expected {allowed} for this path", {"Allow": allowed})
+            return error_answer(HTTPStatus.METHOD_NOT_ALLOWED, f"expected {allowed} for this path", {"Allow": allowed})
         except NotFound:
-            return _error(HTTPStatus.NOT_FOUND, "no such path; alerts go to POST /")
+            return error_answer(HTTPStatus.NOT_FOUND, "no such path; alerts go to POST /")
         except Refused as refusal:
             return self._refuse(refusal)
         except (TooLarge, Late) as error:
             return self._refuse_body(error)
         except HTTPException as error:
-            return _error(error.code or HTTPStatus.BAD_REQUEST, "the request broke off or is no HTTP we can read")
+            return error_answer(error.code or HTTPStatus.BAD_REQUEST, "the request broke off or is no HTTP we can read")
         except Exception as error:  # noqa: BLE001 - the framework would answer with the error's words, which may hold secrets
             self._log.write(
                 Severity.CRITICAL,
                 f"our own mistake: {type(error).__name__}; please report it with this log entry",
                 frames=traceback.format_tb(error.__traceback__),
             )
-            return _error(HTTPStatus.INTERNAL_SERVER_ERROR, "our own mistake; it is in the log")
+            return error_answer(HTTPStatus.INTERNAL_SERVER_ERROR, "our own mistake; it is in the log")
 
     def _take_alerts(self, request: Request, body: Body, started: float) -> Response:
-        self._callers.admit(_credential(request), request.args.get("auth_token"))
+        self._callers.admit(credential_of(request), request.args.get("auth_token"))
         content = body.take(started + BODY_SECONDS - self._clock.monotonic())
         # Only now: the store's time is not for the sender to use up.
         deadlines = Deadlines.of_request(started, self._clock.monotonic())
@@ -134,7 +149,7 @@ class Web:
         return self._answer_alerts(reading, taken)
 
     def _do_what_is_due(self, request: Request, _body: Body, started: float) -> Response:
-        self._callers.admit(_credential(request), request.args.get("auth_token"))
+        self._callers.admit(credential_of(request), request.args.get("auth_token"))
         done = self._tick.run(started)
         content: dict[str, object] = {
             "incidents": done.incidents,
@@ -145,20 +160,20 @@ class Web:
         }
         if done.error:
             words = "the store could not be searched; the next tick does it"
-            return _answer(HTTPStatus.SERVICE_UNAVAILABLE, {"error": words, **content}, _RETRY_AFTER)
-        return _answer(HTTPStatus.OK, content)
+            return json_answer(HTTPStatus.SERVICE_UNAVAILABLE, {"error": words, **content}, RETRY_AFTER)
+        return json_answer(HTTPStatus.OK, content)
 
     def _acknowledge(self, request: Request, body: Body, started: float, token: str) -> Response:
         """Show what the link is about; answer it only for a POST, which no link scanner or preview sends."""
         link = self._links.read(token)
         if link is None:
             self._log.write(Severity.WARNING, "an acknowledge link that is none of ours was opened")
-            return _page(HTTPStatus.NOT_FOUND, acknowledge.no_such_link())
+            return page_answer(HTTPStatus.NOT_FOUND, acknowledge.no_such_link())
         posts = request.method == "POST"
         try:
             form = body.take(started + BODY_SECONDS - self._clock.monotonic()) if posts else b""
         except (TooLarge, Late):
-            return _page(HTTPStatus.BAD_REQUEST, acknowledge.not_understood())
+            return page_answer(HTTPStatus.BAD_REQUEST, acknowledge.not_understood())
         name = _name(form)
         deadlines = Deadlines.of_request(started, self._clock.monotonic())
         try:
@@ -168,15 +183,15 @@ class Web:
             what = "an acknowledgement could not be stored" if posts else "an acknowledge page could not be shown"
             self._log.write(Severity.ERROR, f"{what}: {error}")
             page = acknowledge.not_reachable(RETRY_AFTER_SECONDS, name=name if posts else None)
-            return _page(HTTPStatus.SERVICE_UNAVAILABLE, page, _RETRY_AFTER)
+            return page_answer(HTTPStatus.SERVICE_UNAVAILABLE, page, RETRY_AFTER)
         if incident is None:
-            return _page(HTTPStatus.NOT_FOUND, acknowledge.no_such_link())
+            return page_answer(HTTPStatus.NOT_FOUND, acknowledge.no_such_link())
         done = posts and before is not None and before.acknowledged_at != incident.acknowledged_at
-        page = acknowledge.page_of(incident, link.generation, self._clock.now(), done=done)
-        return _page(HTTPStatus.OK, page)
+        page = acknowledge.page_of(incident, link.generation, self._policy, self._clock.now(), done=done)
+        return page_answer(HTTPStatus.OK, page)
 
     def _answered_by(self, name: str, link: Link, before: Incident, deadlines: Deadlines) -> Incident | None:
-        by = answerer(name, f"by the link in {_CHANNEL_NAMES[link.channel]}")
+        by = answerer(name, f"by the link in {CHANNEL_NAMES[link.channel]}")
         return self._relay.acknowledge(before, link.generation, by, deadlines).incident
 
     def _take_report(self, request: Request, body: Body, started: float) -> Response:
@@ -197,7 +212,7 @@ class Web:
             self._relay.take_event(report.key, event, Deadlines.of_request(started, self._clock.monotonic()))
         except StoreError as error:
             self._log.write(Severity.ERROR, f"a delivery report could not be stored: {error}")
-            return _error(HTTPStatus.SERVICE_UNAVAILABLE, "not stored; send it again", _RETRY_AFTER)
+            return error_answer(HTTPStatus.SERVICE_UNAVAILABLE, "not stored; send it again", RETRY_AFTER)
         return Response(status=HTTPStatus.NO_CONTENT)
 
     def _take_text(self, request: Request, body: Body, started: float) -> Response:
@@ -230,7 +245,7 @@ class Web:
             content["unreadable"] = reading.unreadable
         not_stored = [one for one in taken if one.error]
         words = f"{len(not_stored)} of {len(taken)} alerts could not be stored; send them again"
-        return _store_failed(taken, words, content) or _answer(HTTPStatus.OK, content)
+        return _store_failed(taken, words, content) or json_answer(HTTPStatus.OK, content)
 
     def _answer_unreadable(self, refusal: Unreadable, body: bytes, deadlines: Deadlines) -> Response:
         """Tell people once that something came that we could not read, and the sender what was expected."""
@@ -238,7 +253,7 @@ class Web:
         taken = self._relay.take_all([notice], deadlines)
         # Pub/Sub would bring a 400 back for a week.
         status = HTTPStatus.OK if refusal.pubsub else HTTPStatus.BAD_REQUEST
-        return _store_failed(taken, refusal.reason, {}) or _error(status, refusal.reason)
+        return _store_failed(taken, refusal.reason, {}) or error_answer(status, refusal.reason)
 
     def _notice(self, reason: str, message_id: str, body: bytes, number: int | None = None) -> Alert:
         """What people are told of a body, or of alert `number` of those in it that we could not read."""
@@ -249,30 +264,16 @@ class Web:
     def _refuse_body(self, error: TooLarge | Late) -> Response:
         if isinstance(error, TooLarge):
             self._log.write(Severity.ERROR, f"a body over {BODY_BYTES} bytes was refused")
-            return _error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"expected at most {BODY_BYTES} bytes")
+            return error_answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"expected at most {BODY_BYTES} bytes")
         self._log.write(Severity.WARNING, f"a body that was not all here after {BODY_SECONDS} s was refused")
-        return _error(HTTPStatus.REQUEST_TIMEOUT, f"expected all of the body within {BODY_SECONDS} seconds")
+        return error_answer(HTTPStatus.REQUEST_TIMEOUT, f"expected all of the body within {BODY_SECONDS} seconds")
 
     def _refuse(self, refusal: Refused) -> Response:
         self._log.write(Severity.WARNING, f"a caller was refused ({refusal.status}): {refusal.words}")
-        headers = {"WWW-Authenticate": 'Basic realm="notifier"'} if refusal.status == HTTPStatus.UNAUTHORIZED else {}
-        return _error(refusal.status, refusal.words, _RETRY_AFTER if isinstance(refusal, Unverifiable) else headers)
-
-
-_RETRY_AFTER = {"Retry-After": str(RETRY_AFTER_SECONDS)}
-
-
-def _credential(request: Request) -> str | None:
-    """The password or token of the Authorization header, whatever its scheme."""
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    # Werkzeug would read a token with a "=" inside as parameters.
-    if scheme.lower() == "bearer":
-        return token.strip(" \t")
-    try:
-        credential = request.authorization
-    except ValueError:  # Werkzeug's, for a "Basic" that is not ASCII
-        return None
-    return (credential.token or credential.password) if credential else None
+        headers = BASIC_CHALLENGE if refusal.status == HTTPStatus.UNAUTHORIZED else {}
+        return error_answer(
+            refusal.status, refusal.words, RETRY_AFTER if isinstance(refusal, Unverifiable) else headers
+        )
 
 
 def _query(request: Request) -> str:
@@ -284,9 +285,6 @@ def _twiml(text: str) -> Response:
     return Response(twiml(text), headers={"Cache-Control": "no-store"}, content_type="text/xml; charset=utf-8")
 
 
-_CHANNEL_NAMES = {"slack": "Slack", "discord": "Discord", "email": "email"}
-
-
 def _name(form: bytes) -> str:
     """What stands in the field of the acknowledge page."""
     try:
@@ -296,19 +294,14 @@ def _name(form: bytes) -> str:
     return fields.get("name", [""])[0]
 
 
-def _page(status: int, page: str, headers: dict[str, str] | None = None) -> Response:
-    headers = {**acknowledge.SECURITY_HEADERS, **(headers or {})}
-    return Response(page, status=int(status), headers=headers, content_type="text/html; charset=utf-8")
-
-
 def _store_failed(taken: list[Taken], words: str, content: dict[str, object]) -> Response | None:
     """The answer when not all of it could be stored."""
     errors = [one.error for one in taken if one.error]
     if not errors:
         return None
     if any(isinstance(error, StoreRefused) for error in errors):
-        return _answer(HTTPStatus.INTERNAL_SERVER_ERROR, {"error": "our own mistake; it is in the log", **content})
-    return _answer(HTTPStatus.SERVICE_UNAVAILABLE, {"error": words, **content}, _RETRY_AFTER)
+        return json_answer(HTTPStatus.INTERNAL_SERVER_ERROR, {"error": "our own mistake; it is in the log", **content})
+    return json_answer(HTTPStatus.SERVICE_UNAVAILABLE, {"error": words, **content}, RETRY_AFTER)
 
 
 def _shown(incident: Incident) -> dict[str, object]:
@@ -319,16 +312,3 @@ def _shown(incident: Incident) -> dict[str, object]:
         "severity": incident.effective.value,
         "deliveries": {key: delivery.state.value for key, delivery in incident.deliveries.items()},
     }
-
-
-def _error(status: int, words: str, headers: dict[str, str] | None = None) -> Response:
-    return _answer(status, {"error": words}, headers)
-
-
-def _answer(status: int, content: dict[str, object], headers: dict[str, str] | None = None) -> Response:
-    return Response(
-        msgspec.json.encode(content) + b"\n",
-        status=int(status),
-        headers={"Cache-Control": "no-store", **(headers or {})},
-        content_type="application/json",
-    )

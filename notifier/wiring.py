@@ -11,6 +11,7 @@ from typing import Any, TextIO
 
 import msgspec
 
+from notifier.admin import Admin
 from notifier.auth import AcknowledgeLinks, Callers, TwilioSignatures
 from notifier.callbacks import Callbacks
 from notifier.channels.discord import Discord
@@ -24,7 +25,7 @@ from notifier.channels.slack import Slack
 from notifier.channels.twilio import Twilio
 from notifier.channels.twilio_errors import report_of
 from notifier.channels.vonage import Vonage
-from notifier.channels.wire import Wire
+from notifier.channels.wire import Wire, mask_phone
 from notifier.core.alert import Severity
 from notifier.core.incident import Incident
 from notifier.core.policy import Policy, Texting
@@ -36,6 +37,7 @@ from notifier.replies import Replies
 from notifier.sending import AtOnce, Deadlines, Sender, at_once
 from notifier.settings import MailServer, Settings, TwilioAccount, settings_from_environment
 from notifier.sources import Unreadable, read
+from notifier.status import StatusDoor
 from notifier.stores.sqlite import SqliteStore
 from notifier.tick import Tick
 from notifier.web import Web
@@ -191,6 +193,14 @@ def build(settings: Settings, policy: Policy, outside: Outside = Outside()) -> A
     )
     _tell_start(settings, policy, channels, log)
     replies = Replies(relay=relay, store=store, policy=deployed, clock=clock, log=log)
+    status = StatusDoor(
+        admin=Admin(admin_token=settings.admin_token, public_url=settings.public_url),
+        store=store,
+        policy=deployed,
+        phones=[mask_phone(phone) for phone in phones],
+        clock=clock,
+        log=log,
+    )
     web = Web(
         relay=relay,
         tick=tick,
@@ -198,6 +208,8 @@ def build(settings: Settings, policy: Policy, outside: Outside = Outside()) -> A
         callers=callers,
         links=links,
         callbacks=callbacks,
+        status=status,
+        policy=deployed,
         clock=clock,
         log=log,
     )

@@ -12,7 +12,6 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from notifier import settings
 from notifier.channels import messagebird, vonage
 from notifier.channels.email import Email
 from notifier.settings import (
@@ -446,10 +445,9 @@ def test_no_mixture_of_good_values_raises_anything_but_a_settings_error(values: 
     assert len(told) == len(set(told))
 
 
-@pytest.mark.parametrize("name", settings.WITHOUT_USE_YET)
-def test_a_setting_without_use_yet_is_accepted_with_a_warning(name: str) -> None:
-    read = read_settings({name: TOKEN, "WEBHOOK_TOKEN": TOKEN})
-    assert read.warnings == (f"{name} is set, but nothing uses it yet",)
+def test_the_admin_token_is_what_the_status_page_is_seen_with() -> None:
+    read = read_settings({"ADMIN_TOKEN": TOKEN, "WEBHOOK_TOKEN": "another-token-of-no-worth"})
+    assert (read.admin_token, read.warnings) == (TOKEN, ())
 
 
 def test_the_heartbeat_has_an_address() -> None:

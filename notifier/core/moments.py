@@ -17,6 +17,9 @@ EXPIRES = timedelta(days=8)
 GIVE_UP = timedelta(hours=6)
 """A message that could not be sent for so long tells nobody anything any more."""
 
+OVERDUE = timedelta(minutes=3)
+"""A scheduler whose tick has not come for so long has stopped."""
+
 
 class Page(msgspec.Struct, frozen=True, order=True):
     """A place in the list of phones; in the order in which they are paged."""

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+CHANNEL_NAMES = {"log": "log", "slack": "Slack", "discord": "Discord", "email": "email", "sms": "SMS"}
+"""As a person writes them."""
+
 
 def clock_time(moment: datetime) -> str:
     """A moment as a person reads it in a message: `03:12 UTC`."""
     return f"{moment:%H:%M} UTC"
+
+
+def clock_beside(moment: datetime, other: datetime) -> str:
+    """A moment beside another one, UTC: `03:12`, and with its date where that is not the other's: `31 Jan 23:50`."""
+    return f"{moment:%H:%M}" if moment.date() == other.date() else f"{moment.day} {moment:%b %H:%M}"
 
 
 def some(number: int, thing: str) -> str:

@@ -3,38 +3,24 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from functools import cache
-from pathlib import Path
-
-import jinja2
-from markupsafe import Markup
 
 from notifier.core.alert import Severity
+from notifier.core.coming import what_follows
 from notifier.core.incident import Incident, IncidentState, ref_of
-from notifier.core.markdown_html import html_of_markdown
-from notifier.core.wording import clock_time, duration
+from notifier.core.policy import Policy
+from notifier.core.wording import clock_beside, clock_time, duration
+from notifier.pages.frame import render
 
 NAME_CHARACTERS = 60
-
-SECURITY_HEADERS = {
-    # Its own form is all it may do: nothing is loaded, and no other page may frame it to catch a click.
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-    ),
-    # The link is what lets one answer: it goes to nobody else.
-    "Referrer-Policy": "no-referrer",
-    "X-Robots-Tag": "noindex, nofollow",
-    "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "no-store",
-}
+_WHAT_THE_BUTTON_DOES = "Whoever acknowledges it is on it: then nobody else is paged for it."
 
 
-def page_of(incident: Incident, generation: int, now: datetime, *, done: bool = False) -> str:
+def page_of(incident: Incident, generation: int, policy: Policy, now: datetime, *, done: bool = False) -> str:
     """The page for the link of one generation of an incident. `done`: it was acknowledged by this very request."""
     if generation != incident.generation:
         return _earlier(incident, generation)
     began = incident.started_at or incident.opened_at
-    facts = [f"since {began:%Y-%m-%d %H:%M} UTC, {_ago(began, now)}"]
+    facts = [f"since {clock_beside(began, now)} UTC, {_ago(began, now)}"]
     if incident.acknowledged_at is not None:
         facts.append(f"acknowledged at {clock_time(incident.acknowledged_at)}, {_ago(incident.acknowledged_at, now)}")
         facts.append(f"by {incident.acknowledged_by}")
@@ -47,7 +33,7 @@ def page_of(incident: Incident, generation: int, now: datetime, *, done: bool = 
             heading=incident.effective.value.upper(),
             colour=incident.effective.value,
             facts=facts,
-            words="Whoever acknowledges it is on it: nobody else is paged for it any more.",
+            words=f"{what_follows(incident, policy)} {_WHAT_THE_BUTTON_DOES}",
             button=f"Acknowledge #{incident.ref}",
         )
     heading, words = _answered(incident, done=done)
@@ -133,21 +119,4 @@ def _ago(moment: datetime, now: datetime) -> str:
 
 
 def _render(**values: object) -> str:
-    return _template().render({"method": "post", "name_characters": NAME_CHARACTERS} | values)
-
-
-@cache
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.ChainableUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["markdown"] = _markdown
-    return environment.get_template("acknowledge.html")
-
-
-def _markdown(text: str) -> Markup:
-    return Markup(html_of_markdown(text))  # noqa: S704 it escapes all text itself
+    return render("acknowledge.html", **{"method": "post", "name_characters": NAME_CHARACTERS} | values)

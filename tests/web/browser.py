@@ -15,6 +15,8 @@ from typing import Any
 import requests
 
 WAIT_SECONDS = 30
+_USUAL_PHONE = (390, 844, 2)
+_DESKS_FROM = 600
 _ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 """The key of an element's name in WebDriver's answers."""
 
@@ -23,8 +25,15 @@ class NoBrowser(Exception):
     """Chromium or its driver is not installed."""
 
 
+PHONE = (320, 568)
+"""The smallest screen in use: width and height."""
+DESK = (1280, 800)
+TAB, ENTER = "\ue004", "\ue007"
+"""Keys, as WebDriver names them."""
+
+
 class Browser:
-    """One window of the size of a phone's."""
+    """One window, at first of the size of a usual phone's."""
 
     def __init__(self, session: str) -> None:
         self._session = session
@@ -35,6 +44,11 @@ class Browser:
 
     def reload(self) -> None:
         self._call("POST", "/refresh", {})
+
+    @property
+    def title(self) -> str:
+        shown: str = self._call("GET", "/title")
+        return shown
 
     def text(self, css: str = "body") -> str:
         """What a person reads in the first element that matches."""
@@ -60,13 +74,38 @@ class Browser:
         """What a script of ours returns in the page."""
         return self._call("POST", "/execute/sync", {"script": script, "args": []})
 
+    def run_until_done(self, script: str) -> Any:
+        """What a script of ours hands to its function `done`, which it calls later."""
+        script = f"const done = arguments[arguments.length - 1]; {script}"
+        return self._call("POST", "/execute/async", {"script": script, "args": []})
+
+    def keys(self, keys: str) -> None:
+        """Press keys, whatever has the focus."""
+        presses = [{"type": kind, "value": key} for key in keys for kind in ("keyDown", "keyUp")]
+        self._call("POST", "/actions", {"actions": [{"type": "key", "id": "keyboard", "actions": presses}]})
+
+    def size(self, width: int, height: int, scale: float = 1) -> None:
+        """Take the size of a screen; what is narrow is a phone's. `scale`: pixels of a picture for each."""
+        metrics = {"width": width, "height": height, "deviceScaleFactor": scale, "mobile": width < _DESKS_FROM}
+        self._devtools("Emulation.setDeviceMetricsOverride", metrics)
+
     def dark(self, *, on: bool = True) -> None:
         """Ask for pages as a phone does at night."""
         features = [{"name": "prefers-color-scheme", "value": "dark" if on else "light"}]
-        self._call("POST", "/goog/cdp/execute", {"cmd": "Emulation.setEmulatedMedia", "params": {"features": features}})
+        self._devtools("Emulation.setEmulatedMedia", {"features": features})
 
-    def screenshot(self, file: Path) -> None:
-        file.write_bytes(base64.b64decode(self._call("GET", "/screenshot")))
+    def without_scripts(self) -> None:
+        """From the next page on no page's script runs, for whoever has switched that off."""
+        self._devtools("Emulation.setScriptExecutionDisabled", {"value": True})
+
+    def forget(self) -> None:
+        """Drop all cookies."""
+        self._devtools("Network.clearBrowserCookies", {})
+
+    def picture(self, *, whole: bool = False) -> bytes:
+        """A PNG of the screen; `whole`: of all of the page, however long."""
+        taken = self._devtools("Page.captureScreenshot", {"format": "png", "captureBeyondViewport": whole})
+        return base64.b64decode(taken["data"])
 
     def close(self) -> None:
         self._call("DELETE", "")
@@ -74,6 +113,10 @@ class Browser:
     def _find(self, css: str) -> str:
         found: dict[str, str] = self._call("POST", "/element", {"using": "css selector", "value": css})
         return found[_ELEMENT]
+
+    def _devtools(self, command: str, parameters: dict[str, Any]) -> Any:
+        """Chromium's own protocol (https://chromedevtools.github.io/devtools-protocol)."""
+        return self._call("POST", "/goog/cdp/execute", {"cmd": command, "params": parameters})
 
     def _call(self, method: str, path: str, content: object = None) -> Any:
         answer = requests.request(method, self._session + path, json=content, timeout=WAIT_SECONDS)
@@ -95,6 +138,7 @@ def browser(profile: Path) -> Iterator[Browser]:
     ) as process:
         try:
             opened = Browser(_session(_address(process), chromium, profile))
+            opened.size(*_USUAL_PHONE)
             try:
                 yield opened
             finally:
@@ -113,14 +157,18 @@ def _address(driver: subprocess.Popen[str]) -> str:
 
 def _session(driver: str, chromium: str, profile: Path) -> str:
     """The address of a new session."""
-    arguments = ["headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-sync"]
+    arguments = [
+        "headless",
+        "no-sandbox",
+        "disable-gpu",
+        "hide-scrollbars",
+        "disable-quic",
+        "no-first-run",
+        "disable-sync",
+    ]
     arguments += ["disable-background-networking", "disable-component-update", "disable-dev-shm-usage"]
     arguments.append(f"user-data-dir={profile}")
-    options = {
-        "binary": chromium,
-        "args": arguments,
-        "mobileEmulation": {"deviceMetrics": {"width": 390, "height": 844, "pixelRatio": 2}},
-    }
+    options = {"binary": chromium, "args": arguments}
     wanted = {"capabilities": {"alwaysMatch": {"browserName": "chrome", "goog:chromeOptions": options}}}
     answer = requests.post(f"{driver}/session", json=wanted, timeout=WAIT_SECONDS)
     value = answer.json()["value"]

@@ -15,6 +15,7 @@ from flask import Request, Response
 from werkzeug.datastructures import Headers
 from werkzeug.test import EnvironBuilder
 
+from notifier.admin import Admin
 from notifier.auth import AcknowledgeLinks, Callers, TwilioSignatures
 from notifier.callbacks import Callbacks
 from notifier.channels.twilio_errors import report_of
@@ -30,6 +31,7 @@ from notifier.ports import Found, Gathered, Store
 from notifier.relay import Relay
 from notifier.replies import Replies
 from notifier.sending import Sender, at_once
+from notifier.status import StatusDoor
 from notifier.stores.sqlite import SqliteStore
 from notifier.tick import Tick
 from notifier.web import Web
@@ -39,6 +41,7 @@ from tests.web.twilio_posts import ACCOUNT, AUTH_TOKEN, PHONES, PUBLIC_URL
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "made-up-token-of-the-tests"
+ADMIN_TOKEN = "made-up-admin-token-of-the-tests"
 POLICY = parse_policy((ROOT / "policy.toml").read_text("utf-8"))
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
 FREE = ["discord", "email", "slack"]
@@ -158,7 +161,13 @@ class Pager:
     """One instance, with what it sent and logged."""
 
     def __init__(
-        self, file: Path, *, store: Store | None = None, callers: Callers | None = None, phones: int = 1
+        self,
+        file: Path,
+        *,
+        store: Store | None = None,
+        callers: Callers | None = None,
+        phones: int = 1,
+        admin_token: str = ADMIN_TOKEN,
     ) -> None:
         self.file = file
         self.clock = TurnableClock()
@@ -201,6 +210,15 @@ class Pager:
             callers=callers or token_only,
             links=self.links,
             callbacks=callbacks,
+            status=StatusDoor(
+                admin=Admin(admin_token=admin_token, public_url=PUBLIC_URL),
+                store=store or self.sqlite,
+                policy=policy,
+                phones=["+1555*****01", "+1555*****02"][:phones],
+                clock=self.clock,
+                log=self.log,
+            ),
+            policy=policy,
             clock=self.clock,
             log=self.log,
         )

@@ -59,9 +59,11 @@ def words(answer: Response) -> str:
         ("GET", {}),
         ("HEAD", {}),
         ("GET", {"Sec-Purpose": "prefetch;prerender"}),
+        ("GET", {"Sec-Purpose": "prefetch"}),
+        ("GET", {"Purpose": "prefetch"}),
         ("GET", {"User-Agent": "Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots)"}),
     ],
-    ids=["GET", "HEAD", "a prefetch", "a preview"],
+    ids=["GET", "HEAD", "a prerender", "a prefetch", "an older prefetch", "a preview"],
 )
 def test_opening_the_link_changes_nothing_however_often(pager: Pager, method: str, headers: dict[str, str]) -> None:
     path = opened(pager)
@@ -81,6 +83,26 @@ def test_nothing_in_the_address_can_press_the_button(pager: Pager) -> None:
     assert stored(pager).state is IncidentState.OPEN
 
 
+def test_a_scanner_that_follows_every_link_acknowledges_nothing(pager: Pager) -> None:
+    assert pager.post({**ALERT, "text": "see https://example.com/x", "url": "https://example.com/i"}).status_code == 200
+    before = stored(pager)
+    paths = {one.acknowledge_url.removeprefix(PUBLIC_URL) for _, one in pager.sent if one.acknowledge_url}
+    assert len(paths) == len(FREE)
+    followed: set[str] = set()
+    while paths - followed:
+        path = min(paths - followed)
+        followed.add(path)
+        for method in ("HEAD", "GET"):
+            page = words(ask(pager, method, path))
+        # Also where the form leads, as some scanners do; a form without an address leads to the page itself.
+        found = [value for attribute in Seen(page).attributes for name, value in attribute if name in ADDRESSES]
+        paths |= {value for value in found if value.startswith("/")}
+    assert stored(pager) == before
+
+
+ADDRESSES = ("href", "src", "action", "formaction", "ping", "srcset", "data")
+
+
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS"])
 def test_another_method_is_405(pager: Pager, method: str) -> None:
     answer = ask(pager, method, opened(pager))
@@ -93,7 +115,8 @@ def test_the_page_says_what_it_is_about_and_offers_one_button(pager: Pager) -> N
     pager.clock.turn(timedelta(minutes=12))
     page = words(ask(pager, "GET", path))
     assert f"<h1>CRITICAL #{stored(pager).ref}</h1>" in page
-    for part in ("Database unreachable", "since 2026-07-01 12:00 UTC, 12 min ago", "It does not answer."):
+    assert "If nobody answers, phone 1 is texted at 12:15 UTC." in page
+    for part in ("Database unreachable", "since 12:00 UTC, 12 min ago", "It does not answer."):
         assert part in page
     assert '<a class="open" href="https://example.com/i/1" rel="noreferrer">' in page
     assert page.count("<button") == page.count('<form method="post">') == 1
@@ -283,11 +306,13 @@ class Seen(HTMLParser):
     def __init__(self, page: str) -> None:
         super().__init__()
         self.elements: list[tuple[str, tuple[str, ...]]] = []
+        self.attributes: list[list[tuple[str, str]]] = []
         self.text = ""
         self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append((tag, tuple(name for name, _ in attrs)))
+        self.attributes.append([(name, value or "") for name, value in attrs])
 
     def handle_data(self, data: str) -> None:
         self.text += data
@@ -372,6 +397,7 @@ def test_every_page_is_kept_by_nobody_framed_by_nobody_and_loads_nothing(pager: 
     assert "frame-ancestors 'none'" in policy
     assert "form-action 'self'" in policy
     assert "script-src" not in policy
+    assert "unsafe" not in policy
     assert headers["Referrer-Policy"] == "no-referrer"
     assert headers["Cache-Control"] == "no-store"
     assert headers["X-Content-Type-Options"] == "nosniff"

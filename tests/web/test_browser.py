@@ -1,4 +1,4 @@
-"""The acknowledge page of a running function in a real browser, as whoever is woken meets it."""
+"""The pages of a running function in a real browser, as whoever is woken meets them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import json
 import re
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,12 @@ from notifier.core.incident import Incident, IncidentState, incident_key
 from notifier.stores.sqlite import SqliteStore
 from tests.channels.support import soon
 from tests.end_to_end.processes import Function, function
-from tests.web.browser import Browser, NoBrowser, browser
+from tests.web.browser import DESK, PHONE, Browser, NoBrowser, browser
 
 pytestmark = pytest.mark.browser
 
 PUBLIC_URL = "https://pager.example.com"
+ADMIN_TOKEN = "admin-token-of-no-worth"
 
 
 @pytest.fixture(scope="module")
@@ -30,15 +32,34 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def running(state: Path) -> Iterator[Function]:
-    settings = {"SIMULATE": "1", "STATE": f"sqlite:{state}", "PUBLIC_URL": PUBLIC_URL}
+    settings = {
+        "SIMULATE": "1",
+        "STATE": f"sqlite:{state}",
+        "PUBLIC_URL": PUBLIC_URL,
+        "ADMIN_TOKEN": ADMIN_TOKEN,
+    }
     with function(settings, state.parent / "log") as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def window(state: Path) -> Iterator[Browser]:
+    with opened(state.parent / "profile") as window:
+        yield window
+
+
+@pytest.fixture(scope="module")
+def without_scripts(state: Path) -> Iterator[Browser]:
+    """A session of its own, as JavaScript is off in it for good."""
+    with opened(state.parent / "profile without scripts") as window:
+        window.without_scripts()
+        yield window
+
+
+@contextmanager
+def opened(profile: Path) -> Iterator[Browser]:
     try:
-        opened = browser(state.parent / "profile")
+        opened = browser(profile)
         window = opened.__enter__()
     except NoBrowser as error:
         pytest.skip(str(error))
@@ -91,6 +112,54 @@ def test_one_tap_is_enough(running: Function, window: Browser, state: Path) -> N
     window.open(link(running, "tapped"))
     window.press("button")
     assert stored(state, "tapped").state is IncidentState.ACKNOWLEDGED
+
+
+SCREENS = [*product((PHONE, DESK), (False, True))]
+NAMES = [f"{width} px, {'dark' if dark else 'light'}" for (width, _), dark in SCREENS]
+
+
+@pytest.mark.parametrize(("size", "dark"), SCREENS, ids=NAMES)
+def test_the_button_acknowledges_without_javascript(
+    running: Function,
+    without_scripts: Browser,
+    state: Path,
+    size: tuple[int, int],
+    dark: bool,  # noqa: FBT001
+    request: pytest.FixtureRequest,
+) -> None:
+    window, name = without_scripts, request.node.name
+    window.size(*size)
+    window.dark(on=dark)
+    window.open(link(running, name))
+    assert window.text("h1").startswith("CRITICAL")
+    window.press("button")
+    assert window.text("h1") == f"Acknowledged #{stored(state, name).ref}"
+    assert stored(state, name).state is IncidentState.ACKNOWLEDGED
+
+
+def test_javascript_is_off_where_it_is_said_to_be(without_scripts: Browser) -> None:
+    without_scripts.open("data:text/html,<title>off</title><script>document.title='on'</script><p>words</p>")
+    assert without_scripts.title == "off"
+
+
+def test_the_status_page_is_signed_in_to_and_out_of_without_javascript(
+    running: Function, without_scripts: Browser
+) -> None:
+    window = without_scripts
+    link(running, "shown", title="Shown on the status page")
+    window.open(f"{running.url}/status")
+    window.type("input", "not the token")
+    window.press("button")
+    assert "That is not ADMIN_TOKEN" in window.text("[role=alert]")
+    window.type("input", ADMIN_TOKEN)
+    window.press("button")
+    assert "Shown on the status page" in window.text("main")
+    window.open(f"{running.url}/status")
+    assert "open" in window.text("h1")
+    window.press("header button")
+    assert window.text("h1") == "Pager status"
+    window.open(f"{running.url}/status")
+    assert "Shown on the status page" not in window.text("main")
 
 
 def test_the_page_opened_again_says_who_was_first(running: Function, window: Browser) -> None:
