@@ -15,7 +15,7 @@ from notifier.core.outcome import Outcome, Result
 from notifier.core.owing import is_wanted, owe_answer, owe_notice
 from notifier.core.policy import Policy
 from notifier.core.reporting import asks_at, heard_opt_out
-from notifier.core.telling import could_not_page, say, who
+from notifier.core.telling import could_not_page, say, told, who
 from notifier.core.wording import clock_time, duration
 
 BACK_OFF = timedelta(seconds=5)
@@ -92,9 +92,7 @@ def _record(draft: Draft, attempt: Attempt, *, second_try: bool) -> None:
             draft.update(key, state=DeliveryState.SENT, due_at=None, detail=outcome.detail)
             if delivery.channel == "sms":
                 draft.update(key, report_due_at=asks_at(draft, key))
-            draft.note(
-                f"{who(delivery)} told: {delivery.kind.value}" + (f" ({outcome.detail})" if outcome.detail else "")
-            )
+            draft.note(told(delivery) + (f" ({outcome.detail})" if outcome.detail else ""))
             if outcome.warning:
                 but = "told" if delivery.channel == "sms" else "told, but not all of it"
                 say(draft, key, f"{who(delivery)} {but}: {outcome.warning}")
