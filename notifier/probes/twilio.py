@@ -255,8 +255,14 @@ class _Numbers(msgspec.Struct):
     incoming_phone_numbers: list[_Number]
 
 
+class _Pooled(msgspec.Struct):
+    """Its capabilities are a list here, and no object."""
+
+    phone_number: str | None = None
+
+
 class _Pool(msgspec.Struct):
-    phone_numbers: list[_Number]
+    phone_numbers: list[_Pooled]
 
 
 class _Service(msgspec.Struct):
