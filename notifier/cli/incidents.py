@@ -8,6 +8,7 @@ from notifier.cli.finding import ended, unresolved
 from notifier.cli.output import EXIT_CODES, as_json, print_json, print_table
 from notifier.cli.pager import this_pager
 from notifier.core.incident import OUT, Incident, IncidentState, Kind
+from notifier.core.policy import CHANNELS
 from notifier.core.telling import who
 
 _JSON = """\\b
@@ -85,5 +86,7 @@ def _row(incident: Incident) -> list[str]:
 def _told(incident: Incident) -> list[str]:
     """Who has heard that it began, or got worse."""
     begins = (Kind.OPENED, Kind.ESCALATED)
-    told = [who(one) for one in incident.deliveries.values() if one.kind in begins and one.state in OUT]
-    return list(dict.fromkeys(told))
+    told = [one for one in incident.deliveries.values() if one.kind in begins and one.state in OUT]
+    # Firestore does not keep the order of a map.
+    told.sort(key=lambda one: (CHANNELS.index(one.channel), one.phone or 0))
+    return list(dict.fromkeys(map(who, told)))

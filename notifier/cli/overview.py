@@ -102,7 +102,7 @@ def _decided(settings: Settings, policy: Policy) -> dict[str, str]:
         else f"Firestore: {project}, {database}",
         "cap": f"{some(sms.max_per_hour, 'text')} an hour over all instances{kept};"
         f" at most {some(sms.max_segments, 'segment')} each",
-        "next phone": f"after {duration(sms.next_phone)}, {some(sms.rounds, 'walk')} through the list",
+        "next phone": f"{duration(sms.next_phone)} after an unanswered page; the list {some(sms.rounds, 'time')}",
         "unanswered": f"from {policy.climbs_from.value} up: {', '.join(climbs)}" if climbs else "nothing climbs",
     }
     if fallback := settings.fallback:

@@ -214,8 +214,9 @@ def _hold_back(draft: Draft, key: str) -> None:
         f"SMS rate cap ({sms.max_per_hour}/hr) hit{kept}: not texted:"
         f" {headline(incident, draft.now)} #{incident.ref}; {next_slot}"
     )
+    taken = draft.ledger.taken(draft.now)
     history = (
-        f"not texted: the cap of {some(sms.max_per_hour, 'text')} an hour is reached{kept};"
+        f"not texted: {taken} of the {some(sms.max_per_hour, 'text')} of an hour are taken{kept}, which is the cap;"
         f" room again at {clock_time(room_at)} at the earliest"
     )
     draft.update(key, state=DeliveryState.CAPPED, due_at=None, detail=f"cap of {sms.max_per_hour} per hour reached")

@@ -152,10 +152,12 @@ class _Explainer:
                 f"; that was due at {self._at(due)} and came {duration(page.claimed_at - due)} late, as the minute tick"
                 " did not come in between"
             )
-        late = page.claimed_at - page.created_at
+        # A page that was held back is owed anew when it is released; what was said of that is older.
+        held_back = [one.created_at for name, one in self._incident.deliveries.items() if _is_of_the_cap(name, key)]
+        late = page.claimed_at - min([page.created_at, *held_back])
         if late <= LATE:
             return ""
-        if any(name.startswith(_capped_topic(key)) for name in self._incident.deliveries):
+        if held_back:
             why = "the cap held it back until then"
         elif page.attempts > 1:
             why = f"it took {page.attempts} tries"
@@ -230,14 +232,26 @@ class _Explainer:
             heard |= set(new)
             told = f": {', '.join('phone 1 is texted' if one == 'sms' else f'{one} is told' for one in new)}"
             yield Entry(incident.opened_at + after, f"it is treated as {severity.value}{told if new else ''}")
-        place, due = next_page(incident, policy), next_page_due(incident, policy)
-        if place is not None and due is not None:
-            again = f" again (walk {place.walk})" if place.walk > 1 else ""
-            yield Entry(due, f"{self._phone(place.phone)} is texted{again}")
+        yield from self._next_phone()
         if (ends := expires_at(incident)) is not None:
             yield Entry(ends, f"it ends by itself, if its sender says nothing of it for {duration(EXPIRES)}")
         if incident.expire_at:
             yield Entry(incident.expire_at, f"it is forgotten, {duration(KEEP_AFTER_END)} after its end")
+
+    def _next_phone(self) -> Iterator[Entry]:
+        place, due = next_page(self._incident, self._policy), next_page_due(self._incident, self._policy)
+        if place is None or due is None:
+            return
+        words = f"{self._phone(place.phone)} is texted{' again' if place.walk > 1 else ''}"
+        sms = self._policy.sms
+        at = max(due, self._now)
+        if self._ledger.conversation.has_opted_out(self._policy.mark_of(place.phone), at):
+            words = f"{self._phone(place.phone)} is passed over, as it has answered STOP"
+        elif not self._ledger.has_room(sms.max_per_hour, sms.reserved, at, first_page=is_first_page(self._incident)):
+            words += ", as soon as the cap has room for it"
+        if self._incident.members:
+            words += ", for what of it nobody has answered by then"
+        yield Entry(due, words)
 
     def _cautions(self) -> Iterator[str]:
         incident = self._incident
@@ -298,8 +312,9 @@ _DUE = {
 }
 
 
-def _capped_topic(key: str) -> str:
-    return f"{Kind.NOTICE.value}/{key.replace('/', '-')}-capped"
+def _is_of_the_cap(notice: str, page: str) -> bool:
+    """Whether a notice says that the cap held the page back (claiming.py)."""
+    return notice.startswith(f"{Kind.NOTICE.value}/{page.replace('/', '-')}-capped")
 
 
 def _together(history: Sequence[Entry]) -> tuple[Entry, ...]:
@@ -310,8 +325,10 @@ def _together(history: Sequence[Entry]) -> tuple[Entry, ...]:
         same = (
             groups and groups[-1][2] == rest and rest.startswith("told") and _minute(groups[-1][0]) == _minute(entry.at)
         )
-        if same:
+        if same and name not in groups[-1][1]:
             groups[-1][1].append(name)
+        elif same:
+            continue
         else:
             groups.append((entry.at, [name], rest))
     return tuple(Entry(at, f"{_joined(names)} {rest}".strip()) for at, names, rest in groups)

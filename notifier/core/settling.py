@@ -16,7 +16,7 @@ from notifier.core.owing import is_wanted, owe_answer, owe_notice
 from notifier.core.policy import Policy
 from notifier.core.reporting import asks_at, heard_opt_out
 from notifier.core.telling import could_not_page, say, told, who
-from notifier.core.wording import clock_time, duration
+from notifier.core.wording import duration
 
 BACK_OFF = timedelta(seconds=5)
 BACK_OFF_MOST = timedelta(minutes=10)
@@ -129,7 +129,7 @@ def _not_done(draft: Draft, key: str, delivery: Delivery, outcome: Outcome, *, s
         draft.update(key, state=state, due_at=due_at, detail=outcome.detail)
         # Once for each reason: hours of tries would push everything else out of the history.
         write = draft.log if delivery.detail == outcome.detail else draft.note
-        write(f"{words}; again at {clock_time(due_at)}", Severity.WARNING)
+        write(f"{words}; again in {duration(due_at - draft.now)}", Severity.WARNING)
 
 
 def _goes_elsewhere(draft: Draft, delivery: Delivery, outcome: Outcome) -> bool:

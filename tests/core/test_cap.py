@@ -65,7 +65,7 @@ def test_a_capped_page_waits_and_the_free_channels_hear_what_was_not_texted() ->
     assert incident.waiting_since == NOON
     assert any(note.text == notice.words for note in decision.notes)
     assert incident.history[-1].text == (
-        "not texted: the cap of 5 texts an hour is reached; room again at 13:00 UTC at the earliest"
+        "not texted: 5 of the 5 texts of an hour are taken, which is the cap; room again at 13:00 UTC at the earliest"
     )
 
 

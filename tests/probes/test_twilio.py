@@ -18,7 +18,7 @@ from tests.end_to_end.twilio_api import ACCOUNT, AUTH_TOKEN, KEY, KEY_SECRET, NU
 
 PUBLIC_URL = "https://pager.example.com"
 ALL = ["Twilio account", "Twilio texts", "Twilio sender", "Twilio answers", "Twilio balance"]
-KEY_ALONE = {"auth_token": "", "api_key": KEY, "api_secret": KEY_SECRET}
+KEY_ALONE: dict[str, Any] = {"auth_token": "", "api_key": KEY, "api_secret": KEY_SECRET}
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_a_key_that_may_not_read_the_balance_is_no_fault(twilio: FakeTwilio) -> 
     [{"auth_token": "another"}, {**KEY_ALONE, "api_secret": "another"}],
     ids=["the token", "the key's secret"],
 )
-def test_wrong_credentials_fail_and_say_which_settings(twilio: FakeTwilio, wrong: dict[str, str]) -> None:
+def test_wrong_credentials_fail_and_say_which_settings(twilio: FakeTwilio, wrong: dict[str, Any]) -> None:
     texts = shown(twilio, **wrong)["Twilio texts"]
     assert texts.verdict is Verdict.FAILED
     assert "20003: Twilio did not accept the credentials: check TWILIO_ACCOUNT_SID" in texts.words
