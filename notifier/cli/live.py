@@ -81,8 +81,9 @@ def _texting(settings: Settings, policy: Policy, wire: Wire) -> Iterator[Probe]:
         yield second_provider.messagebird(wire, access_key=fallback.access_key, api_url=fallback.api_url)
 
 
-def prove(probes: Sequence[Probe], seconds: float = SECONDS) -> Iterator[Proof]:
-    """Run all `probes` at once; each as soon as it and those before it are done."""
+def prove(probes: Sequence[Probe], seconds: float | None = None) -> Iterator[Proof]:
+    """Run all `probes` at once; each as soon as it and those before it are done. `seconds`: for all; default SECONDS."""
+    seconds = SECONDS if seconds is None else seconds
     began = time.monotonic()
     running = [(probe, _started(probe, began + seconds)) for probe in probes]
     for probe, future in running:
