@@ -82,7 +82,7 @@ def _texting(settings: Settings, policy: Policy, wire: Wire) -> Iterator[Probe]:
 
 
 def prove(probes: Sequence[Probe], seconds: float | None = None) -> Iterator[Proof]:
-    """Run all `probes` at once; each as soon as it and those before it are done. `seconds`: for all; default SECONDS."""
+    """Run all `probes` at once, within `seconds` (default SECONDS); each as soon as it and those before it are done."""
     seconds = SECONDS if seconds is None else seconds
     began = time.monotonic()
     running = [(probe, _started(probe, began + seconds)) for probe in probes]
