@@ -161,8 +161,6 @@ class _Explainer:
             why = "the cap held it back until then"
         elif page.attempts > 1:
             why = f"it took {page.attempts} tries"
-        elif page.looked_at:
-            why = "the state store had been out of reach, so Twilio's list was read first"
         else:
             why = "the minute tick did not come in between"
         return f"; that is {duration(late)} after it was owed, as {why}"

@@ -286,7 +286,39 @@ def test_what_could_not_be_sent_yet(begin: Begin) -> None:
     assert follows(story) == [f"12:00 {PHONE_1} is tried, if it is still needed"]
 
 
+def test_a_page_that_is_just_being_sent(begin: Begin) -> None:
+    course = begin()
+    told: list[Explanation] = []
+    course.instance.channels["sms"].on_send = lambda _: told.append(course.explained())
+    course.alert()
+    assert told[0].verdict == "Nobody has been texted."
+    assert told[0].reasons == (f"{PHONE_1} is being texted since 12:00 UTC.",)
+    words = "is given up by whoever sends it now, and looked at again"
+    assert f"12:00 {PHONE_1} {words}" in follows(told[0])
+
+
+def test_a_page_that_a_digest_has_taken_over_a_moment_ago(begin: Begin) -> None:
+    course = begin()
+    course.texts_of_others(5)
+    key = course.alert().key
+    seen = course.seen()
+    ledger = seen.ledger.with_gathered("digest", (f"{key}/1/opened/sms/0/1",))
+    course.store.commit(seen, course.clock.monotonic() + 30, ledger=ledger)
+    story = course.explained()
+    assert story.reasons == (f"{PHONE_1} waits no more: it is told in a text with others that is being sent.",)
+    assert follows(story) == []
+
+
 # Late
+
+
+def test_a_page_that_was_stored_and_left_to_a_tick_that_came_late(begin: Begin) -> None:
+    course = begin()
+    course.store_only()
+    course.minutes(5, ticks=False)
+    course.tick()
+    (reason,) = course.explained().reasons
+    assert reason.endswith("; that is 5 min after it was owed, as the minute tick did not come in between.")
 
 
 def test_a_page_that_took_many_tries(begin: Begin) -> None:
