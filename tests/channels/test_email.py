@@ -563,3 +563,17 @@ def test_signing_in_to_a_server_that_says_nothing_ends_at_the_deadline() -> None
         assert time.monotonic() - began < 2
     assert outcome.result is Result.RETRY
     assert "timed out" in outcome.detail
+
+
+class Refusing(Inbox):
+    """Takes nobody's NOOP, as a server that is about to close."""
+
+    async def handle_NOOP(self, _server: SMTP, _session: Session, _envelope: Envelope, _argument: str) -> str:  # noqa: N802
+        return "421 closing"
+
+
+def test_a_server_that_is_not_there_for_us_any_more_is_no_proof() -> None:
+    controller = Controller(Refusing(), "127.0.0.1", free_port())
+    for port in started(controller):
+        outcome = make_email(port).sign_in(soon(10))
+    assert outcome == Outcome(Result.RETRY, "127.0.0.1 refused our NOOP: 421 closing")

@@ -105,8 +105,11 @@ def test_the_mistakes_of_file_settings_and_policy_are_told_at_once(run: Run, fol
     assert found(run)["mistakes"] == [line.removeprefix("  - ") for line in done.stderr.splitlines()[1:]]
 
 
-def test_a_file_that_cannot_be_read_is_the_only_mistake_of_the_settings(run: Run, folder: Path) -> None:
+def test_a_file_that_cannot_be_read_is_the_only_mistake_of_the_settings(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (folder / ".env.yaml").write_text("WEBHOOK_TOKEN: [\n")
+    monkeypatch.setenv("ONCALL_PHONE", "0123")
     shown = run("check", "--json")
     assert shown.exit_code == 2
     (mistake,) = json.loads(shown.stdout)["mistakes"]

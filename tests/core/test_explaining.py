@@ -349,6 +349,14 @@ def test_a_next_phone_that_no_tick_has_paged_in_time(begin: Begin) -> None:
     assert course.explained().reasons[1].endswith(f"; {late}.")
 
 
+def test_a_phone_after_one_that_failed_is_not_late(begin: Begin) -> None:
+    course = begin()
+    course.alert()
+    course.minutes(40, ticks=False)
+    course.report(Progress.FAILED, trouble="30005: this number no longer exists")
+    assert course.explained().reasons[1] == f"{PHONE_2} was texted at 12:40 UTC; whether it arrived is not known."
+
+
 def test_what_was_raised_by_its_sender_is_not_late(begin: Begin) -> None:
     course = begin()
     course.alert("error")

@@ -73,6 +73,10 @@ def test_with_a_key_and_a_token_the_account_is_asked_by_the_token(twilio: FakeTw
     assert found["Twilio texts"].words.startswith("the API key is taken")
 
 
+def test_a_wrong_token_is_no_key_that_may_not(twilio: FakeTwilio) -> None:
+    assert verdicts(shown(twilio, auth_token="another"))["Twilio account"] == "failed"
+
+
 def test_a_key_without_the_right_to_read_texts_is_told_what_it_needs(twilio: FakeTwilio) -> None:
     twilio.account.key_reads -= {"Messages"}
     found = shown(twilio, **KEY_ALONE)
