@@ -180,6 +180,14 @@ class Store(Protocol):
         ...
 
 
+class ProvableStore(Store, Protocol):
+    """A store that can show that it works."""
+
+    def prove(self, deadline: float) -> None:
+        """Write, read and delete a document of its own, beside all others. Raises StoreDown, StoreRefused."""
+        ...
+
+
 class StoreError(Exception):
     """Something is wrong with the store. The text holds no secret."""
 

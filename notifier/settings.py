@@ -96,6 +96,17 @@ _BETWEEN_ADDRESSES = r',(?=(?:[^"]*"[^"]*")*[^"]*$)'
 """A comma outside of quotation marks."""
 
 
+class Examined(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings as somebody wrote them, with every mistake in them."""
+
+    settings: Settings | None
+    """None when there are mistakes."""
+    problems: tuple[str, ...]
+    """Each says what is wrong and what to do, and shows no secret."""
+    policy_file: str
+    """What POLICY_FILE says, also beside mistakes; empty for the policy.toml beside main.py."""
+
+
 class SettingsError(ValueError):
     """The settings cannot be used. `problems`: each says what is wrong and what to do, and shows no secret."""
 
@@ -192,11 +203,44 @@ def settings_from_environment(env_file: Path = Path(".env.yaml")) -> Settings:
     return read_settings(values)
 
 
+def examine(env_file: Path, *, deployed: bool) -> Examined:
+    """Every mistake at once: in the form of `env_file`, where there is one, and in what is set.
+
+    `deployed`: as Cloud Run will see the file alone; else as a run on this machine, where the environment stands above
+    the file. Where the file cannot be read at all nothing else is judged: half of the settings would seem missing.
+    """
+    values = {} if deployed else dict(os.environ)
+    problems: list[str] = []
+    if env_file.is_file():
+        try:
+            written, problems = _settings_in(_pairs_in(env_file), env_file.name)
+        except SettingsError as error:
+            return Examined(settings=None, problems=tuple(error.problems), policy_file="")
+        values = written | values
+    reader = _Reader(values | ({"K_SERVICE": "notifier"} if deployed else {}))
+    settings = None
+    try:
+        settings = reader.settings()
+    except SettingsError as error:
+        problems += error.problems
+    return Examined(
+        settings=None if problems else settings, problems=tuple(problems), policy_file=reader.text("POLICY_FILE")
+    )
+
+
 def read_env_file(path: Path) -> dict[str, str]:
     """The settings of a file in gcloud's --env-vars-file form (YAML, one name and text a line).
 
     Raises SettingsError: no YAML, a value that is no text, or a name that is no setting.
     """
+    content, problems = _settings_in(_pairs_in(path), path.name)
+    if problems:
+        raise SettingsError(problems)
+    return content
+
+
+def _pairs_in(path: Path) -> list[tuple[yaml.Node, yaml.Node]]:
+    """Name and value of each line. Raises SettingsError where the file is none of pairs."""
     try:
         import yaml  # noqa: PLC0415 - a local run only: no cold start pays for it
     except ImportError:
@@ -211,13 +255,15 @@ def read_env_file(path: Path) -> dict[str, str]:
         place = f" at line {mark.line + 1}" if mark else ""
         raise SettingsError([f'{path.name} is not YAML{place}: write each setting as NAME: "value"']) from None
     if top is None or (isinstance(top, yaml.ScalarNode) and not top.value):
-        return {}
+        return []
     if not isinstance(top, yaml.MappingNode):
         raise SettingsError([f'{path.name}: write each setting as NAME: "value", one a line'])
-    return _settings_in(top.value, path.name)
+    pairs: list[tuple[yaml.Node, yaml.Node]] = top.value
+    return pairs
 
 
-def _settings_in(pairs: list[tuple[yaml.Node, yaml.Node]], file: str) -> dict[str, str]:
+def _settings_in(pairs: list[tuple[yaml.Node, yaml.Node]], file: str) -> tuple[dict[str, str], list[str]]:
+    """The settings, and what is wrong with the others."""
     content: dict[str, str] = {}
     problems: list[str] = []
     for key, value in pairs:
@@ -231,9 +277,7 @@ def _settings_in(pairs: list[tuple[yaml.Node, yaml.Node]], file: str) -> dict[st
             problems.append(f'{place} {name} must be one text, as in {name}: "value"')
         else:
             content[name] = value.value
-    if problems:
-        raise SettingsError(problems)
-    return content
+    return content, problems
 
 
 def shown_name(name: str) -> str:
@@ -286,7 +330,7 @@ class _Reader:
             ),
             firestore_prefix=self._matching("FIRESTORE_PREFIX", r"[A-Za-z0-9-][A-Za-z0-9_-]{0,49}", ""),
             sqlite_path=self._state(),
-            policy_file=self._text("POLICY_FILE"),
+            policy_file=self.text("POLICY_FILE"),
             simulate=simulate,
             lease_seconds=self._number("LEASE_SECONDS", LEASE_SECONDS, LEASE_SECONDS_LEAST, 600),
             log_format=self._choice("LOG_FORMAT", get_args(LogFormat)),
@@ -311,38 +355,39 @@ class _Reader:
             text = "".join(letter for letter in text if letter.isprintable())
         return text
 
-    def _text(self, name: str) -> str:
+    def text(self, name: str) -> str:
+        """What is set under `name`, cleaned; empty for nothing."""
         return self._values[name]
 
     def _problem(self, name: str, words: str) -> None:
         self._problems.append(f"{name} {words}")
 
     def _matching(self, name: str, pattern: str, default: str) -> str:
-        text = self._text(name)
+        text = self.text(name)
         if text and not re.fullmatch(pattern, text):
             self._problem(name, f"has a form that Firestore does not take; leave it out for {default or 'none'}")
         return text or default
 
     def _project(self, name: str) -> str:
-        text = self._text(name)
+        text = self.text(name)
         if text and not re.fullmatch("[a-z0-9][a-z0-9.:-]*", text):
             self._problem(name, "must be the project's id, as my-project-123456, and not its name")
         return text
 
     def _flag(self, name: str) -> bool:
-        text = self._text(name).lower()
+        text = self.text(name).lower()
         if text not in ("", "0", "1", "true", "false"):
             self._problem(name, "must be 1 or 0")
         return text in ("1", "true")
 
     def _choice(self, name: str, allowed: tuple[_Word, ...]) -> _Word:
-        text = self._text(name).lower() or allowed[0]
+        text = self.text(name).lower() or allowed[0]
         if text not in allowed:
             self._problem(name, f"must be one of {', '.join(allowed)}")
         return next((word for word in allowed if word == text), allowed[0])
 
     def _number(self, name: str, default: int, least: int, most: int) -> int:
-        text = self._text(name)
+        text = self.text(name)
         if not text:
             return default
         if not (re.fullmatch("[0-9]{1,6}", text) and least <= int(text) <= most):
@@ -351,7 +396,7 @@ class _Reader:
         return int(text)
 
     def _price(self, name: str) -> float:
-        text = self._text(name)
+        text = self.text(name)
         if not text:
             return SMS_PRICE
         if not (re.fullmatch(r"[0-9]{1,2}(\.[0-9]{1,6})?", text) and float(text) <= SMS_PRICE_MOST):
@@ -360,7 +405,7 @@ class _Reader:
         return float(text)
 
     def _token(self, name: str) -> str:
-        text = self._text(name)
+        text = self.text(name)
         if text and (len(text) < WEBHOOK_TOKEN_CHARACTERS or not re.fullmatch("[!-~]+", text)):
             self._problem(
                 name,
@@ -376,14 +421,14 @@ class _Reader:
 
     def _secret(self, name: str, refused: str = "") -> str:
         """Printable ASCII without the characters `refused`: all that basic authentication and SMTP carry safely."""
-        text = self._text(name)
+        text = self.text(name)
         if not text.isascii() or any(letter in text for letter in refused):
             self._problem(name, f"must be ASCII{' without spaces' if refused else ''}; copy it again")
         return text
 
     def _url(self, name: str) -> str:
         """An https address without user, query or fragment where those make no sense; http to this machine only."""
-        text = self._text(name)
+        text = self.text(name)
         if not text:
             return ""
         try:
@@ -404,7 +449,7 @@ class _Reader:
         return text
 
     def _phones(self, name: str) -> tuple[str, ...]:
-        numbers = [part.strip() for part in self._text(name).split(",") if part.strip()]
+        numbers = [part.strip() for part in self.text(name).split(",") if part.strip()]
         for place, number in enumerate(numbers, 1):
             if not _is_e164(number):
                 which = f"number {place} ({number[:3]}...)" if len(numbers) > 1 else f"({number[:3]}...)"
@@ -416,8 +461,8 @@ class _Reader:
         return tuple(numbers)
 
     def _twilio(self, phones: tuple[str, ...], *, simulate: bool) -> TwilioAccount | None:
-        account_sid, sender = self._text("TWILIO_ACCOUNT_SID"), self._text("TWILIO_FROM")
-        key = self._text("TWILIO_API_KEY")
+        account_sid, sender = self.text("TWILIO_ACCOUNT_SID"), self.text("TWILIO_FROM")
+        key = self.text("TWILIO_API_KEY")
         secret, token = self._secret("TWILIO_API_SECRET", " "), self._secret("TWILIO_AUTH_TOKEN", " ")
         api_url = self._url("TWILIO_API_URL").rstrip("/") or BASES["TWILIO_API_URL"]
         if account_sid and not re.fullmatch("AC[0-9a-fA-F]{32}", account_sid):
@@ -459,7 +504,7 @@ class _Reader:
 
     def _auth_tokens(self) -> tuple[str, ...]:
         # The first is checked with the account; one that is named twice is one.
-        tokens = (self._text("TWILIO_AUTH_TOKEN"), self._secret("TWILIO_AUTH_TOKEN_NEXT", " "))
+        tokens = (self.text("TWILIO_AUTH_TOKEN"), self._secret("TWILIO_AUTH_TOKEN_NEXT", " "))
         return tuple(dict.fromkeys(filter(None, tokens)))
 
     def _fallback(self, phones: tuple[str, ...], twilio: TwilioAccount | None, *, simulate: bool) -> SmsFallback | None:
@@ -472,7 +517,7 @@ class _Reader:
             "SMS_FALLBACK_URL": self._url("SMS_FALLBACK_URL").rstrip("/"),
         }
         idle = [name for name, value in values.items() if value]
-        if idle and not self._text("SMS_FALLBACK"):
+        if idle and not self.text("SMS_FALLBACK"):
             words = f"{', '.join(idle)} would do nothing; set it to one of {', '.join(PROVIDERS)}"
             self._missing(["SMS_FALLBACK"], words)
         if provider is None:
@@ -498,14 +543,14 @@ class _Reader:
         )
 
     def _provider(self, name: str) -> Provider | None:
-        text = self._text(name).lower()
+        text = self.text(name).lower()
         provider = next((known for known in PROVIDERS if known == text), None)
         if text and not provider:
             self._problem(name, f"must be one of {', '.join(PROVIDERS)}, or left out")
         return provider
 
     def _vonage_key(self, name: str) -> str:
-        text = self._text(name)
+        text = self.text(name)
         if text and not re.fullmatch("[0-9A-Za-z]{8}", text):
             self._problem(name, "must be 8 letters and digits, from Vonage's dashboard")
         return text
@@ -518,7 +563,7 @@ class _Reader:
         return text
 
     def _fallback_sender(self, name: str, phones: tuple[str, ...]) -> str:
-        sender = self._text(name)
+        sender = self.text(name)
         is_name = re.fullmatch("(?=[0-9]*[A-Za-z])[0-9A-Za-z]{1,11}", sender)
         if sender and not (is_name or _is_e164(sender)):
             words = "is neither a name (at most 11 letters and digits, no spaces) nor a phone number"
@@ -562,13 +607,13 @@ class _Reader:
         self._problem(" and ".join(names), f"{'is' if len(names) == 1 else 'are'} missing: {words}")
 
     def _host(self, name: str) -> str:
-        text = self._text(name)
+        text = self.text(name)
         if text and not (re.fullmatch(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", text) or _is_ip_address(text)):
             self._problem(name, "must be a host's name alone, as smtp.example.com; the port goes into SMTP_PORT")
         return text
 
     def _mail_addresses(self, name: str) -> tuple[str, ...]:
-        addresses = [part.strip() for part in re.split(_BETWEEN_ADDRESSES, self._text(name)) if part.strip()]
+        addresses = [part.strip() for part in re.split(_BETWEEN_ADDRESSES, self.text(name)) if part.strip()]
         for place, address in enumerate(addresses, 1):
             if not re.fullmatch(_MAIL_ADDRESS, address):
                 which = f"address {place} of {len(addresses)} is" if len(addresses) > 1 else "is"
@@ -577,7 +622,7 @@ class _Reader:
         return tuple(addresses)
 
     def _oidc_emails(self, public_url: str) -> tuple[str, ...]:
-        emails = tuple(part.strip().lower() for part in self._text("OIDC_EMAILS").split(",") if part.strip())
+        emails = tuple(part.strip().lower() for part in self.text("OIDC_EMAILS").split(",") if part.strip())
         for place, email in enumerate(emails, 1):
             if not re.fullmatch(_PLAIN_ADDRESS, email):
                 words = "is no service account's address, as caller@my-project.iam.gserviceaccount.com"
@@ -588,7 +633,7 @@ class _Reader:
 
     def _state(self) -> str:
         default = "firestore" if self._on_cloud_run else "sqlite:notifier.sqlite"
-        state = self._text("STATE") or default
+        state = self.text("STATE") or default
         if state == "firestore":
             return ""
         if not (state.startswith("sqlite:") and len(state) > len("sqlite:")):

@@ -31,7 +31,7 @@ from notifier.core.incident import Incident
 from notifier.core.policy import Policy, Texting
 from notifier.degraded import Degraded
 from notifier.policy_file import read_policy
-from notifier.ports import Channel, Clock, Ids, Log, Store, TextList
+from notifier.ports import Channel, Clock, Ids, Log, ProvableStore, Store, TextList
 from notifier.relay import Relay
 from notifier.replies import Replies
 from notifier.sending import AtOnce, Deadlines, Sender, at_once
@@ -96,6 +96,8 @@ class App(msgspec.Struct, frozen=True):
     replies: Replies
     store: Store
     clock: Clock
+    policy: Policy
+    """The deployed one: only of what is configured."""
 
     def take(self, body: bytes) -> Incident:
         """Take a body with one alert, from within this process: nobody is asked for a token.
@@ -138,7 +140,7 @@ def build(settings: Settings, policy: Policy, outside: Outside = Outside()) -> A
     clock = outside.clock or SystemClock()
     log = outside.log or StreamLog(settings.log_format)
     ids = outside.ids or RandomIds()
-    store = outside.store or _store(settings)
+    store = outside.store or store_of(settings)
     phones = settings.oncall_phones or ((_SIMULATED_PHONE,) if settings.simulate else ())
     channels, texts = (
         _channels(settings, phones, clock, log) if outside.channels is None else (outside.channels, outside.texts)
@@ -213,7 +215,7 @@ def build(settings: Settings, policy: Policy, outside: Outside = Outside()) -> A
         clock=clock,
         log=log,
     )
-    return App(web, relay, tick, replies, store, clock)
+    return App(web, relay, tick, replies, store, clock, deployed)
 
 
 def _channels(
@@ -254,7 +256,8 @@ def _second_provider(settings: Settings, phones: tuple[str, ...], wire: Wire) ->
     return MessageBird(wire, access_key=fallback.access_key, **to)
 
 
-def _store(settings: Settings) -> Store:
+def store_of(settings: Settings) -> ProvableStore:
+    """Where these settings keep the state. Nothing is opened before it is used."""
     if settings.sqlite_path:
         return SqliteStore(settings.sqlite_path)
     # Only here: the import costs a cold start 0.3 s, and a run on SQLite nothing.

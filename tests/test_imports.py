@@ -34,6 +34,15 @@ MAY_IMPORT = {
         "notifier.sending",
         "notifier.relay",
     },
+    # A probe is handed its channel; nothing of the function imports one (below).
+    "notifier/probes": {
+        "notifier.channels.sms",
+        "notifier.channels.twilio_errors",
+        "notifier.channels.wire",
+        "notifier.core",
+        "notifier.ports",
+        "notifier.probes",
+    },
     "notifier/pages": {"notifier.core", "notifier.pages"},
     "notifier/auth.py": {"notifier.ports"},
     "notifier/callbacks.py": {"notifier.auth", "notifier.core"},
@@ -108,6 +117,13 @@ def test_the_core_reaches_nothing_outside(file: str) -> None:
     assert outside <= CORE_MAY_USE
     # The clock is in datetime, which values need.
     assert not re.search(r"\.(now|today|utcnow)\(|\bopen\(|__import__", (ROOT / file).read_text("utf-8"))
+
+
+def test_the_function_imports_nothing_of_the_command_line() -> None:
+    ours = [file for file in files_of("notifier") if not file.startswith(("notifier/cli/", "notifier/probes/"))]
+    ours.remove("notifier/__main__.py")
+    theirs = ("notifier.cli", "notifier.probes", "notifier.core.explaining")
+    assert not {file for file in ["main.py", *ours] for name in imports(file) if name.startswith(theirs)}
 
 
 def test_only_settings_reads_the_environment() -> None:

@@ -23,7 +23,7 @@ from notifier.core.direction import ended
 from notifier.core.outcome import Outcome, Result
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from notifier.core.message import Message
     from notifier.ports import Clock
@@ -83,15 +83,23 @@ class Email:
         self._ca_file = ca_file
 
     def send(self, message: Message, deadline: float) -> Outcome:
-        host, port = self._server
+        mail = _bytes(self._mail(message))
+        return self._talk(deadline, lambda conversation: self._hand_over(conversation, mail))
+
+    def sign_in(self, deadline: float) -> Outcome:
+        """Connect and sign in as `send` does, and hand over no mail: `sent` says that all of that works."""
+        return self._talk(deadline, self._ask_for_nothing)
+
+    def _talk(self, deadline: float, talk: Callable[[_Conversation], Outcome]) -> Outcome:
+        host = self._server[0]
         if deadline <= time.monotonic():
             return Outcome(Result.RETRY, f"no time was left to send to {host}")
-        mail = _bytes(self._mail(message))
         with Watchdog(deadline) as watchdog:
             # A name of our own: smtplib would ask the name service for one, and wait for it unbounded.
             conversation = _Conversation(watchdog, host, self._sender.domain, self._context())
             try:
-                return self._converse(conversation, port, mail)
+                self._greet(conversation)
+                return talk(conversation)
             except _Refused as refused:
                 return refused.outcome
             except smtplib.SMTPResponseException as refusal:
@@ -110,8 +118,9 @@ class Email:
     def _context(self) -> ssl.SSLContext | None:
         return tls_context(self._ca_file) if self._security == "tls" else None
 
-    def _converse(self, conversation: _Conversation, port: int, mail: bytes) -> Outcome:
-        host = self._server[0]
+    def _greet(self, conversation: _Conversation) -> None:
+        """Connect, greet, and sign in. Raises as smtplib does, and _Refused."""
+        host, port = self._server
         conversation.expect(conversation.connect(host, port))
         conversation.hello()
         if self._security == "starttls":
@@ -123,6 +132,15 @@ class Email:
             conversation.hello()
         if self._login[0]:
             self._sign_in(conversation)
+
+    def _ask_for_nothing(self, conversation: _Conversation) -> Outcome:
+        conversation.step = "our NOOP"
+        conversation.expect(conversation.noop())
+        with suppress(OSError, smtplib.SMTPException):
+            conversation.putcmd("QUIT")
+        return Outcome(Result.SENT)
+
+    def _hand_over(self, conversation: _Conversation, mail: bytes) -> Outcome:
         conversation.step = "the sender (EMAIL_FROM)"
         conversation.expect(conversation.mail(self._sender.addr_spec))
         refused = self._name_recipients(conversation)

@@ -7,7 +7,8 @@ import sys
 
 import click
 
-from notifier.cli.pager import deadlines, give_up, is_called, listed, readable, state_in_words, this_pager
+from notifier.cli.output import EXIT_CODES
+from notifier.cli.pager import deadlines, give_up, is_called, listed, readable, state_in_words, this_pager, verbose
 from notifier.core.answering import answerer
 from notifier.core.incident import Incident, IncidentState
 from notifier.core.wording import clock_time
@@ -15,9 +16,10 @@ from notifier.ports import StoreError
 from notifier.wiring import App
 
 
-@click.command()
+@click.command(epilog=EXIT_CODES, short_help="Acknowledge what is open: nobody is paged any more.")
 @click.argument("which", metavar="[ID]", default="")
 @click.option("--all", "everything", is_flag=True, help="Every open incident.")
+@verbose
 @click.option(
     "--by", metavar="NAME", default="", help="Who answers, for the others to read.  [default: your login name]"
 )

@@ -5,33 +5,58 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import click
 
+from notifier.channels.log import StreamLog
+from notifier.cli.output import Exit
+from notifier.cli.quiet import QuietLog
 from notifier.core.incident import Incident, ref_as_read
 from notifier.core.policy import PolicyError
-from notifier.ports import Found, StoreError
+from notifier.policy_file import read_policy
+from notifier.ports import Found, Log, StoreError
 from notifier.sending import Deadlines
 from notifier.settings import SettingsError, settings_from_environment
-from notifier.wiring import App, app_from_environment
+from notifier.wiring import App, Outside, build
 
 LISTED = 10
 """How many incidents are shown to somebody who asked for one that is not among them."""
 
+T = TypeVar("T")
+_VERBOSE = "notifier.verbose"
 
-def this_pager() -> App:
-    """The app that the settings of this machine make, its log on standard error; exits with 2 when they do not do."""
+
+def _heard_verbose(context: click.Context, _: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's
+    context.meta[_VERBOSE] = value
+
+
+verbose: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
+    "-v", "--verbose", is_flag=True, expose_value=False, callback=_heard_verbose, help="Show the log, on stderr."
+)
+"""The option of every command that takes the road."""
+
+
+def this_pager(*, makes_state: bool = False) -> App:
+    """The app that the settings of this machine make; exits with 2 when they do not do.
+
+    Its log is quiet unless the command was given -v, and on standard error. `makes_state`: whether a SQLite file that
+    is not there yet is made.
+    """
     try:
-        app = app_from_environment(sys.stderr)
+        settings = settings_from_environment()
+        policy = read_policy(settings.policy_file)
     except (SettingsError, PolicyError) as error:
         give_up(error)
-    path = settings_from_environment().sqlite_path
-    if path and not Path(path).exists():
+    path = settings.sqlite_path
+    if path and not makes_state and not Path(path).exists():
         # SQLite would make an empty one, in which nothing is ever open.
         words = f"{state_in_words()} is not there; the deployed pager's state is in Firestore: STATE=firestore"
         give_up(SettingsError([words]))
-    return app
+    log: Log = StreamLog(settings.log_format, stream=sys.stderr)
+    if not click.get_current_context().meta.get(_VERBOSE):
+        log = QuietLog(log)
+    return build(settings, policy, Outside(log=log))
 
 
 def state_in_words() -> str:
@@ -39,15 +64,20 @@ def state_in_words() -> str:
     return f"the SQLite file {path}" if path else "Firestore"
 
 
+def asked(question: Callable[[], T]) -> T:
+    """The store's answer; exits with 2 when it has none."""
+    try:
+        return question()
+    except StoreError as error:
+        give_up(error)
+
+
 def readable(search: Callable[[], list[Found]]) -> list[Incident]:
     """What a search finds, in the order they were opened; what cannot be read is named on standard error.
 
     Exits with 2 when the store cannot be searched.
     """
-    try:
-        found = search()
-    except StoreError as error:
-        give_up(error)
+    found = asked(search)
     for one in found:
         if one.incident is None:
             click.echo(f"passed over, as it cannot be read: {one.key} ({one.trouble})", err=True)
@@ -76,4 +106,4 @@ def deadlines(app: App) -> Deadlines:
 def give_up(words: object) -> NoReturn:
     """Say why, and exit with 2."""
     click.echo(words, err=True)
-    sys.exit(2)
+    sys.exit(Exit.UNUSABLE)

@@ -12,7 +12,7 @@ from notifier.core.policy_page import policy_page
 from notifier.policy_file import read_policy
 
 
-@click.command()
+@click.command(short_help="Print POLICY.md: who is told what, in words.")
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False), default="policy.toml")
 def policy(file: Path) -> None:
     """Print POLICY.md for a policy FILE: who is told what, in words."""

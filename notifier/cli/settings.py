@@ -13,7 +13,7 @@ from notifier.policy_file import read_policy
 from notifier.settings import SECRETS, SettingsError, read_env_file, read_settings
 
 
-@click.command()
+@click.command(short_help="Part the secrets from the rest, for deploy.sh.")
 @click.option(
     "--env-file",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),

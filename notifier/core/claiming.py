@@ -214,7 +214,11 @@ def _hold_back(draft: Draft, key: str) -> None:
         f"SMS rate cap ({sms.max_per_hour}/hr) hit{kept}: not texted:"
         f" {headline(incident, draft.now)} #{incident.ref}; {next_slot}"
     )
-    history = f"not texted: cap of {sms.max_per_hour} per hour reached at {clock_time(draft.now)}{kept}, {next_slot}"
+    taken = draft.ledger.taken(draft.now)
+    history = (
+        f"not texted: {taken} of the {some(sms.max_per_hour, 'text')} of an hour are taken{kept}, which is the cap;"
+        f" room again at {clock_time(room_at)} at the earliest"
+    )
     draft.update(key, state=DeliveryState.CAPPED, due_at=None, detail=f"cap of {sms.max_per_hour} per hour reached")
     draft.change(waiting_since=incident.waiting_since or draft.now)
     draft.note(words, Severity.ERROR, history=history)

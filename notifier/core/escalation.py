@@ -97,5 +97,6 @@ def _page_the_next(draft: Draft) -> None:
     place = owe_next_page(draft)
     if place is not None:
         waited = duration(draft.policy.sms.next_phone)
-        words = f"nobody answered the last page for {waited}: phone {place.phone + 1} is next, walk {place.walk}"
+        again = ", again" if place.walk > 1 else ""
+        words = f"nobody answered the last page for {waited}: phone {place.phone + 1} is next{again}"
         draft.note(words, Severity.CRITICAL)

@@ -6,6 +6,7 @@ escaped.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from html import escape
 from itertools import groupby
@@ -14,9 +15,14 @@ from notifier.core.alert import printable
 from notifier.core.markdown import Block, Form, Line, Span, parsed, plain, woven
 
 
-def html_of_markdown(text: str) -> str:
-    """Markdown `text` as HTML that holds nothing live but links to http(s) addresses."""
-    return "\n".join(_elements(parsed(printable(text))))
+def html_of_markdown(text: str, *, styled: bool = True) -> str:
+    """Markdown `text` as HTML that holds nothing live but links to http(s) addresses.
+
+    `styled`: with each style in its element, as a mail needs it, and a page of ours must not have it.
+    """
+    html = "\n".join(_elements(parsed(printable(text))))
+    # No quote stands in what is escaped: only our own styles match.
+    return html if styled else re.sub(' style="[^"]*"', "", html)
 
 
 def html_of_plain(text: str) -> str:

@@ -60,7 +60,7 @@ def tells_only(incident: Incident, policy: Policy, now: datetime) -> bool:
 
 def climbed_to(incident: Incident, policy: Policy, now: datetime) -> list[Severity]:
     """The severities, lowest first, that an unanswered incident has come to be treated as by `now`."""
-    return sorted(severity for severity, after in _steps(incident, policy) if incident.opened_at + after <= now)
+    return sorted(severity for severity, after in steps_left(incident, policy) if incident.opened_at + after <= now)
 
 
 def next_page(incident: Incident, policy: Policy) -> Page | None:
@@ -102,14 +102,14 @@ def _moments(incident: Incident, policy: Policy) -> Iterator[datetime]:
         yield incident.opened_at
     for delivery in incident.deliveries.values():
         yield from (at for at in (delivery.due_at, delivery.report_due_at) if at)
-    yield from (incident.opened_at + after for _, after in _steps(incident, policy))
+    yield from (incident.opened_at + after for _, after in steps_left(incident, policy))
     yield from (at for at in (next_page_due(incident, policy), expires_at(incident)) if at)
 
 
 _HELD_BACK = (DeliveryState.CAPPED, DeliveryState.DIGESTED)
 
 
-def _steps(incident: Incident, policy: Policy) -> Iterator[tuple[Severity, timedelta]]:
+def steps_left(incident: Incident, policy: Policy) -> Iterator[tuple[Severity, timedelta]]:
     """The steps of the escalation that an unanswered incident has still before it."""
     climbs = incident.state is IncidentState.OPEN and not incident.one_off and incident.severity >= policy.climbs_from
     if climbs:

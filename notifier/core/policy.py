@@ -29,6 +29,7 @@ class PolicyError(ValueError):
         super().__init__(
             f"notifier cannot start, {file} has mistakes:\n" + "\n".join(f"  - {problem}" for problem in problems)
         )
+        self.file = file
         self.problems = problems
 
 

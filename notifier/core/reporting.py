@@ -15,7 +15,7 @@ from notifier.core.message import message_of
 from notifier.core.owing import is_wanted, owe_answer
 from notifier.core.policy import Policy
 from notifier.core.report import Progress, Report
-from notifier.core.telling import could_not_page, who
+from notifier.core.telling import could_not_page, told, who
 
 FINAL_WITHIN = timedelta(minutes=5, seconds=30)
 """Without a last word on a text after so long its provider is asked, once. By then it has arrived or has run out: a
@@ -62,9 +62,9 @@ def take_word(draft: Draft, key: str, text_id: str, report: Report, how: str) ->
         return
     if delivery.state is not DeliveryState.SENT:
         draft.update(key, state=DeliveryState.SENT, detail=how)
-        draft.note(f"{who(delivery)} told: {delivery.kind.value} ({how})")
+        draft.note(f"{told(delivery)} ({how})")
     if report.progress is Progress.DELIVERED:
-        draft.note(f"{who(delivery)}: delivered")
+        draft.note(f"{who(delivery)} has got the text")
     else:
         draft.update(key, report_due_at=asks_at(draft, key))
 

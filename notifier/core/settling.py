@@ -15,8 +15,8 @@ from notifier.core.outcome import Outcome, Result
 from notifier.core.owing import is_wanted, owe_answer, owe_notice
 from notifier.core.policy import Policy
 from notifier.core.reporting import asks_at, heard_opt_out
-from notifier.core.telling import could_not_page, say, who
-from notifier.core.wording import clock_time, duration
+from notifier.core.telling import could_not_page, say, told, who
+from notifier.core.wording import duration
 
 BACK_OFF = timedelta(seconds=5)
 BACK_OFF_MOST = timedelta(minutes=10)
@@ -92,9 +92,7 @@ def _record(draft: Draft, attempt: Attempt, *, second_try: bool) -> None:
             draft.update(key, state=DeliveryState.SENT, due_at=None, detail=outcome.detail)
             if delivery.channel == "sms":
                 draft.update(key, report_due_at=asks_at(draft, key))
-            draft.note(
-                f"{who(delivery)} told: {delivery.kind.value}" + (f" ({outcome.detail})" if outcome.detail else "")
-            )
+            draft.note(told(delivery) + (f" ({outcome.detail})" if outcome.detail else ""))
             if outcome.warning:
                 but = "told" if delivery.channel == "sms" else "told, but not all of it"
                 say(draft, key, f"{who(delivery)} {but}: {outcome.warning}")
@@ -131,7 +129,7 @@ def _not_done(draft: Draft, key: str, delivery: Delivery, outcome: Outcome, *, s
         draft.update(key, state=state, due_at=due_at, detail=outcome.detail)
         # Once for each reason: hours of tries would push everything else out of the history.
         write = draft.log if delivery.detail == outcome.detail else draft.note
-        write(f"{words}; again at {clock_time(due_at)}", Severity.WARNING)
+        write(f"{words}; again in {duration(due_at - draft.now)}", Severity.WARNING)
 
 
 def _goes_elsewhere(draft: Draft, delivery: Delivery, outcome: Outcome) -> bool:

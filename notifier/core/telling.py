@@ -15,6 +15,22 @@ def who(delivery: Delivery) -> str:
     return f"phone {(delivery.phone or 0) + 1}" if delivery.channel == "sms" else delivery.channel
 
 
+def told(delivery: Delivery) -> str:
+    """That a delivery has gone out, for the history: `slack told that it is over`, `phone 2 texted`."""
+    if delivery.channel == "sms":
+        return f"{who(delivery)} texted"
+    return f"{delivery.channel} told{_WHAT[delivery.kind]}"
+
+
+_WHAT = {
+    Kind.OPENED: "",
+    Kind.ESCALATED: " that it is worse now",
+    Kind.ACKNOWLEDGED: " who answered",
+    Kind.RESOLVED: " that it is over",
+    Kind.NOTICE: " what went wrong",
+}
+
+
 def say(draft: Draft, key: str, words: str) -> None:
     """Say what a human must know about delivery `key`, on the channels that work."""
     delivery = draft.incident.deliveries[key]

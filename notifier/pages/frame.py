@@ -48,7 +48,7 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters |= {
         "clock": clock_time,
-        "markdown": lambda text: Markup(html_of_markdown(text)),  # noqa: S704 - it escapes all text itself
+        "markdown": lambda text: Markup(html_of_markdown(text, styled=False)),  # noqa: S704 - it escapes all text itself
         "moment": lambda at: f"{at.day} {at:%B %Y, %H:%M} UTC",
         "time": lambda at: f"{at:%H:%M}",
         "time_beside": clock_beside,

@@ -19,6 +19,8 @@ LEDGERS = "ledger"
 LEDGER_ID = "sms"
 TICKS = "ticks"
 TICK_ID = "last"
+PROOFS = "proofs"
+"""Of documents that only show that the store can be written: no search looks here."""
 
 _SCHEMAS: dict[type, int] = {Incident: SCHEMA, Ledger: Ledger().schema}
 

@@ -5,6 +5,7 @@ Importing this costs 0.25 s of a cold start, so only `wiring` does, and only whe
 
 from __future__ import annotations
 
+import secrets
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -28,6 +29,7 @@ from notifier.stores.documents import (
     INCIDENTS,
     LEDGER_ID,
     LEDGERS,
+    PROOFS,
     TICK_ID,
     TICKS,
     found,
@@ -110,6 +112,7 @@ class FirestoreStore:
         self._incidents = prefix + INCIDENTS
         self._ledgers = prefix + LEDGERS
         self._ticks = prefix + TICKS
+        self._proofs = prefix + PROOFS
         self._connections = Renewable(
             lambda: _connect(project, database), lambda connection: connection.channel.close()
         )
@@ -192,6 +195,24 @@ class FirestoreStore:
             deadline,
             lambda client, timeout: client.document(self._ticks, TICK_ID).set({"at": at}, retry=None, timeout=timeout),
         )
+
+    def prove(self, deadline: float) -> None:
+        """As the port says: what the function does to its documents, in the rights that it needs."""
+
+        def prove(client: Client, timeout: float) -> None:
+            until = time.monotonic() + timeout
+
+            def left() -> float:
+                return max(until - time.monotonic(), 0.001)
+
+            proof = client.document(self._proofs, secrets.token_hex(16))
+            proof.set({"proof": True}, retry=None, timeout=left())
+            read = proof.get(retry=None, timeout=left()).to_dict()
+            proof.delete(retry=None, timeout=left())
+            if read != {"proof": True}:
+                raise StoreRefused("Firestore does not give back what was written")
+
+        self._ask(deadline, prove)
 
     def close(self) -> None:
         """Close the connection; the next call makes a new one."""

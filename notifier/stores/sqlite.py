@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
 import threading
 import time
@@ -20,6 +21,7 @@ from notifier.stores.documents import (
     INCIDENTS,
     LEDGER_ID,
     LEDGERS,
+    PROOFS,
     TICK_ID,
     TICKS,
     found,
@@ -167,6 +169,16 @@ class SqliteStore:
         """As the port says."""
         with self._database(deadline) as database:
             database.execute("INSERT OR REPLACE INTO documents (name, body) VALUES (?, ?)", (_TICK, at.isoformat()))
+
+    def prove(self, deadline: float) -> None:
+        """As the port says."""
+        name = f"{PROOFS}/{secrets.token_hex(16)}"
+        with self._database(deadline) as database:
+            database.execute("INSERT INTO documents (name, body) VALUES (?, ?)", (name, "{}"))
+            row = database.execute("SELECT body FROM documents WHERE name = ?", (name,)).fetchone()
+            database.execute("DELETE FROM documents WHERE name = ?", (name,))
+        if row != ("{}",):
+            raise StoreRefused("SQLite does not give back what was written")
 
     def close(self) -> None:
         """Close the file; the next call opens it again."""

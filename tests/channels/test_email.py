@@ -578,3 +578,41 @@ def test_the_preview_is_the_whole_mail_without_the_password() -> None:
     shown = make_email(user=USER, password=PASSWORD).preview(make_message())
     assert parsed(shown)["Subject"] == "CRITICAL: Database unreachable #7F3K"
     assert PASSWORD not in shown
+
+
+def test_signing_in_takes_the_whole_way_and_hands_over_nothing(inbox: Inbox, starttls_port: int, ca_file: str) -> None:
+    channel = make_email(starttls_port, security="starttls", user=USER, password=PASSWORD, ca_file=ca_file)
+    assert channel.sign_in(soon(10)) == Outcome(Result.SENT)
+    assert inbox.logins == [(USER.encode(), PASSWORD.encode())]
+    assert inbox.taken == []
+
+
+def test_signing_in_with_a_wrong_password_is_rejected_and_does_not_show_it(starttls_port: int, ca_file: str) -> None:
+    channel = make_email(starttls_port, security="starttls", user=USER, password="wrong-password", ca_file=ca_file)
+    outcome = channel.sign_in(soon(10))
+    assert outcome.result is Result.REJECTED
+    assert "refused the login (SMTP_USER, SMTP_PASSWORD): 535" in outcome.detail
+    assert "wrong-password" not in outcome.detail
+
+
+def test_signing_in_to_a_server_that_says_nothing_ends_at_the_deadline() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        began = time.monotonic()
+        outcome = make_email(silent.getsockname()[1]).sign_in(soon(0.5))
+        assert time.monotonic() - began < 2
+    assert outcome.result is Result.RETRY
+    assert "timed out" in outcome.detail
+
+
+class Refusing(Inbox):
+    """Takes nobody's NOOP, as a server that is about to close."""
+
+    async def handle_NOOP(self, _server: SMTP, _session: Session, _envelope: Envelope, _argument: str) -> str:  # noqa: N802
+        return "421 closing"
+
+
+def test_a_server_that_is_not_there_for_us_any_more_is_no_proof() -> None:
+    controller = Controller(Refusing(), "127.0.0.1", free_port())
+    for port in started(controller):
+        outcome = make_email(port).sign_in(soon(10))
+    assert outcome == Outcome(Result.RETRY, "127.0.0.1 refused our NOOP: 421 closing")

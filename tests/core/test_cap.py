@@ -64,7 +64,9 @@ def test_a_capped_page_waits_and_the_free_channels_hear_what_was_not_texted() ->
     }
     assert incident.waiting_since == NOON
     assert any(note.text == notice.words for note in decision.notes)
-    assert incident.history[-1].text == "not texted: cap of 5 per hour reached at 12:00 UTC, next slot 13:00 UTC"
+    assert incident.history[-1].text == (
+        "not texted: 5 of the 5 texts of an hour are taken, which is the cap; room again at 13:00 UTC at the earliest"
+    )
 
 
 def test_at_the_cap_the_ledger_is_not_written() -> None:

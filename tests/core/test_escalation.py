@@ -256,7 +256,7 @@ class TestNextPhone:
 
     def test_the_history_says_whose_turn_it_is(self) -> None:
         step = tick(recorded(opened()), after(minutes=15))
-        assert known(step).history[-1].text == "nobody answered the last page for 15 min: phone 2 is next, walk 1"
+        assert known(step).history[-1].text == "nobody answered the last page for 15 min: phone 2 is next"
 
 
 class TestAnswered:

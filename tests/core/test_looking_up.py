@@ -65,7 +65,7 @@ class TestFound:
         page = delivery(found, PAGE)
         assert (page.state.value, page.provider_id, page.due_at) == ("sent", "SM1", None)
         assert found.send == ()
-        assert known(found).history[-1].text == "phone 1 told: opened (found in Twilio's list)"
+        assert known(found).history[-1].text == "phone 1 texted (found in Twilio's list)"
 
     def test_its_slot_stays(self) -> None:
         found = listed(lost(), a_text(lost()), now=after(seconds=30))
@@ -263,7 +263,7 @@ class TestNoLastWord:
     def test_delivered_says_the_list(self) -> None:
         once = self.asked(self.sent(), a_text(opened(), report=Report(progress=Progress.DELIVERED)))
         assert (delivery(once, PAGE).report, once.send) == (Progress.DELIVERED, ())
-        assert known(once).history[-1].text == "phone 1: delivered"
+        assert known(once).history[-1].text == "phone 1 has got the text"
 
     def test_failed_says_the_list_and_the_next_phone_is_paged_at_once(self) -> None:
         once = self.asked(self.sent(), a_text(opened(), report=failed_report("30003: the phone is off")))
@@ -486,7 +486,7 @@ class TestLookFirst:
         assert PAGE not in after_look.send
         assert delivery(after_look, PAGE).claimed_at == text.created_at
         assert known(after_look).history[-1].text == (
-            "phone 1 told: opened (found in Twilio's list: sent while the state store was unreachable)"
+            "phone 1 texted (found in Twilio's list: sent while the state store was unreachable)"
         )
 
     def test_found_it_counts_for_the_cap(self) -> None:

@@ -111,7 +111,7 @@ class TestForward:
 
     def test_delivered_is_written_down(self) -> None:
         done = report(sent(), Progress.DELIVERED)
-        assert known(done).history[-1].text == "phone 1: delivered"
+        assert known(done).history[-1].text == "phone 1 has got the text"
         assert states(done)[PAGE] == "sent"
 
     def test_what_says_no_more_than_that_it_is_on_its_way_is_not_written_down(self) -> None:
@@ -133,7 +133,7 @@ class TestBeforeTheRecord:
 
     def test_it_says_where_that_is_known_from(self) -> None:
         early = report(opened(), Progress.TAKEN)
-        assert known(early).history[-1].text == "phone 1 told: opened (its delivery report came)"
+        assert known(early).history[-1].text == "phone 1 texted (its delivery report came)"
 
     @pytest.mark.parametrize("progress", Progress)
     @pytest.mark.parametrize("result", Result)

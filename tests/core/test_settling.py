@@ -255,7 +255,7 @@ def test_the_same_trouble_again_is_in_the_log_and_once_in_the_history() -> None:
     busy = decide(settle(first, {"opened/slack": Outcome(Result.RETRY, "busy")}, second_try=True), first.incident)
     again = decide(settle(busy, {"opened/slack": Outcome(Result.RETRY, "busy")}), busy.incident)
     assert known(again).history == known(busy).history
-    assert again.notes[0].text.startswith("slack not told: busy; again at ")
+    assert again.notes[0].text.startswith("slack not told: busy; again in ")
     other = decide(settle(busy, {"opened/slack": Outcome(Result.RETRY, "down")}), busy.incident)
     assert len(known(other).history) == len(known(busy).history) + 1
 

@@ -25,6 +25,7 @@ from urllib.parse import urlencode
 from tests.end_to_end import twilio_api
 from tests.end_to_end.courses import DELIVERED, Course, Shown, Step, failed
 from tests.end_to_end.serving import Answer, Lost, Reaction, Request, Server, json_answer, serving
+from tests.end_to_end.twilio_account import Account
 from tests.end_to_end.twilio_api import ACCOUNT, AUTH_TOKEN, NUMBER, PHONES, SERVICE, SERVICE_NUMBER, Text, error
 from tests.end_to_end.webhooks import Webhook, Webhooks, read_twiml
 
@@ -53,6 +54,7 @@ class FakeTwilio:
         self.webhooks = webhooks
         self.usual = Course()
         self.shown = Shown()
+        self.account = Account()
         self.advanced_opt_out = False
         """The service's inbound messages say whether they are a STOP, START or HELP (OptOutType)."""
         self.sms_url = f"{webhooks.public_url}/twilio/sms"
@@ -160,6 +162,10 @@ class FakeTwilio:
         """The REST API."""
         if request.headers.get("Authorization") not in twilio_api.CREDENTIALS:
             return Reaction(error(20003))
+        if request.method == "GET" and (refused := self.account.refusal(request)):
+            return Reaction(refused)
+        if request.method == "GET" and (shown := self.account.answer(request, self.sms_url)):
+            return Reaction(shown)
         if request.path == f"{twilio_api.PATH}.json":
             return self._create(request.form) if request.method == "POST" else Reaction(self._list(request))
         one = re.fullmatch(f"{twilio_api.PATH}/([^/]+).json", request.path)

@@ -17,6 +17,7 @@ class FakeVonage:
     def __init__(self) -> None:
         self.texts: list[dict[str, str]] = []
         """The form of each that was taken."""
+        self.balance = 3.14
         self.server: Server
 
     @property
@@ -32,10 +33,12 @@ class FakeVonage:
 
     def react(self, request: Request) -> Reaction:
         """It answers 200 to whatever is posted there (https://developer.vonage.com/en/api/sms)."""
+        if (request.method, request.path) == ("GET", "/account/get-balance"):
+            return Reaction(self._balance(request))
         if (request.method, request.path) != ("POST", "/sms/json"):
             return Reaction(Answer(404))
         form = request.form
-        if request.headers.get("Authorization") != f"Basic {b64encode(f'{KEY}:{SECRET}'.encode()).decode()}":
+        if request.headers.get("Authorization") != _CREDENTIALS:
             return Reaction(_answer({"status": "4", "error-text": "Bad Credentials"}))
         missing = [name for name in ("to", "from", "text") if not form.get(name)]
         if missing or not form["to"].isdecimal():
@@ -43,6 +46,15 @@ class FakeVonage:
         self.texts.append(form)
         taken = {"to": form["to"], "message-id": f"0A00000012345{len(self.texts):03}", "status": "0"}
         return Reaction(_answer({**taken, "remaining-balance": "3.14159265", "message-price": "0.03330000"}))
+
+    def _balance(self, request: Request) -> Answer:
+        """https://developer.vonage.com/en/api/account#getAccountBalance."""
+        if request.headers.get("Authorization") != _CREDENTIALS:
+            return json_answer(401, {"error-code": "401", "error-code-label": "authentication failed"})
+        return json_answer(200, {"value": self.balance, "autoReload": False})
+
+
+_CREDENTIALS = f"Basic {b64encode(f'{KEY}:{SECRET}'.encode()).decode()}"
 
 
 def _answer(part: dict[str, str]) -> Answer:

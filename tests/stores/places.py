@@ -11,14 +11,14 @@ from typing import Any, Protocol
 
 from google.cloud.firestore import Client
 
-from notifier.ports import Store
+from notifier.ports import ProvableStore
 from notifier.stores.firestore import FirestoreStore
 from notifier.stores.sqlite import SqliteStore, _microseconds
 
 PROJECT = "notifier-tests"
 
 
-class ClosableStore(Store, Protocol):
+class ClosableStore(ProvableStore, Protocol):
     def close(self) -> None: ...
 
 
@@ -35,6 +35,10 @@ class Place(Protocol):
         ...
 
     def remove(self, name: str) -> None: ...
+
+    def names(self, collection: str) -> list[str]:
+        """The documents that are in it."""
+        ...
 
 
 class SqlitePlace:
@@ -58,6 +62,11 @@ class SqlitePlace:
 
     def remove(self, name: str) -> None:
         self.execute("DELETE FROM documents WHERE name = ?", name)
+
+    def names(self, collection: str) -> list[str]:
+        with closing(sqlite3.connect(self.file)) as database:
+            rows = database.execute("SELECT name FROM documents WHERE name GLOB ?", (f"{collection}/*",)).fetchall()
+        return [row[0] for row in rows]
 
     def execute(self, statement: str, *values: object) -> None:
         with closing(sqlite3.connect(self.file)) as database, database:
@@ -83,3 +92,9 @@ class FirestorePlace:
         client = Client(project=PROJECT)
         client.document(self.prefix + name).delete()
         client._firestore_api.transport.close()
+
+    def names(self, collection: str) -> list[str]:
+        client = Client(project=PROJECT)
+        found = [one.id for one in client.collection(self.prefix + collection).stream()]
+        client._firestore_api.transport.close()
+        return found

@@ -483,3 +483,16 @@ def test_a_tick_costs_what_is_due_and_not_what_is_open(store: Store, count: int)
     assert (done.incidents, done.error) == (0, None)
     assert instance.store.calls == ["due", "waiting", "ticked"]
     assert store.due(NOON, 500, soon()) == []
+
+
+def test_a_store_proves_that_it_works_and_leaves_nothing_behind(store: ClosableStore, place: Place) -> None:
+    seen = store.commit(read(store), soon(), incident=an_incident(), ledger=FULL)
+    store.prove(soon())
+    store.prove(soon())
+    assert read(store) == seen
+    assert place.names("proofs") == []
+
+
+def test_a_store_without_time_left_proves_nothing(store: ClosableStore) -> None:
+    with pytest.raises(StoreDown):
+        store.prove(time.monotonic() - 1)

@@ -8,14 +8,20 @@ import pytest
 
 from notifier.core.incident import IncidentState
 from notifier.pages.acknowledge import no_such_link, not_reachable, page_of
-from tests.builders import NOON
+from tests.builders import NOON, POLICY
 from tests.hostile import HOSTILE, alive, incidents, words_of
 
 TAGS = {"html", "head", "meta", "title", "style", "body", "main", "h1", "h2", "p", "form", "label", "input", "button"}
 TAGS |= {"div", "strong", "em", "code", "pre", "ul", "li", "br", "a"}
 ATTRIBUTES = {"lang", "charset", "name", "content", "class", "dir", "method", "value", "maxlength", "autocomplete"}
-ATTRIBUTES |= {"href", "rel", "style"}
+ATTRIBUTES |= {"href", "rel", "tabindex"}
 OWN_WORDS = ("Open the alert",)
+
+
+def without_icon(page: str) -> str:
+    """The one address of ours that is neither http nor https: no icon is asked for."""
+    assert page.count('<link rel="icon" href="data:,">') == 1
+    return page.replace('<link rel="icon" href="data:,">', "")
 
 
 @pytest.mark.parametrize("value", HOSTILE.values(), ids=HOSTILE)
@@ -24,7 +30,7 @@ def test_nothing_of_an_alert_lives_on_the_page(value: str) -> None:
     for incident in incidents(value):
         states.add(incident.state)
         for generation in (1, 2):
-            page = page_of(incident, generation, NOON + timedelta(hours=1))
+            page = without_icon(page_of(incident, generation, POLICY, NOON + timedelta(hours=1)))
             assert alive(page, TAGS, ATTRIBUTES, OWN_WORDS) == []
             assert page.count("<form") <= 1
             assert "49" not in words_of(page).replace(incident.ref, "")
@@ -34,11 +40,11 @@ def test_nothing_of_an_alert_lives_on_the_page(value: str) -> None:
 
 @pytest.mark.parametrize("value", HOSTILE.values(), ids=HOSTILE)
 def test_nothing_of_a_name_lives_on_the_page(value: str) -> None:
-    assert alive(not_reachable(5, name=value), TAGS, ATTRIBUTES) == []
+    assert alive(without_icon(not_reachable(5, name=value)), TAGS, ATTRIBUTES) == []
 
 
 def test_the_search_itself_finds_what_lives() -> None:
-    assert alive(no_such_link(), TAGS, ATTRIBUTES) == []
+    assert alive(without_icon(no_such_link()), TAGS, ATTRIBUTES) == []
     for page, found in {
         "<script>": "<script>",
         "<p onclick=x>": "<p onclick>",
@@ -47,10 +53,10 @@ def test_the_search_itself_finds_what_lives() -> None:
         '<p style="background:url(x)">': "<p style=background:url(x)>",
         "<!--x-->": "<!--x-->",
     }.items():
-        assert alive(page, TAGS, ATTRIBUTES, OWN_WORDS) == [found]
+        assert alive(page, TAGS, ATTRIBUTES | {"style"}, OWN_WORDS) == [found]
 
 
 def test_the_documentation_of_the_policy_can_be_read_there() -> None:
-    page = page_of(incidents("x")[0], 1, NOON)
-    assert '<div class="text documentation"><p dir="auto" style="margin:12px 0">f x</p>' in page
+    page = page_of(incidents("x")[0], 1, POLICY, NOON)
+    assert '<div class="text documentation"><p dir="auto">f x</p>' in page
     assert "<pre" in page
