@@ -102,7 +102,7 @@ def faults(elsewhere: str, broken: str, overloaded: str) -> dict[str, Fault]:
         "garbage body": Fault({"http": _good(_garbage_body), "smtp": _mailed(_say(NOISE + b"\r\n"))}),
         "50 MB": Fault({"http": _good(_large_body), "smtp": _flood(b"220-"), "grpc": _flood(b"")}),
         "untrusted certificate": Fault(
-            {"http": _spoken_with(stranger), "smtp": _spoken_with(stranger)},
+            {"http": _in_between(stranger), "smtp": _in_between(stranger)},
             secured=False,
         ),
         "no TLS": Fault(
@@ -179,10 +179,12 @@ def _heard(meeting: Meeting) -> Meeting:
     return meet
 
 
-def _spoken_with(context: ssl.SSLContext) -> Meeting:
-    def meet(_: Proxy, connection: socket.socket) -> None:
-        with context.wrap_socket(connection, server_side=True) as secured:
-            secured.recv(65_536)
+def _in_between(context: ssl.SSLContext) -> Meeting:
+    """Under another name, and passed on: whoever says anything here is heard by both."""
+
+    def meet(proxy: Proxy, connection: socket.socket) -> None:
+        with proxy.secured(connection, context) as secured:
+            pass_on(proxy, secured)
 
     return meet
 

@@ -63,6 +63,14 @@ class Proxy:
             self._server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             self._server.bind(("127.0.0.1", self.port))
 
+    def secured(self, client: socket.socket, context: ssl.SSLContext) -> ssl.SSLSocket:
+        """The connection that this thread has met, after the TLS handshake."""
+        secured = context.wrap_socket(client, server_side=True, do_handshake_on_connect=False)
+        with self._lock:
+            self._met[threading.current_thread()] = secured
+        secured.do_handshake()
+        return secured
+
     @property
     def loses_answers(self) -> bool:
         """Whether the connection that this thread has met is one of those."""
@@ -110,10 +118,7 @@ class Proxy:
         me = threading.current_thread()
         with contextlib.suppress(OSError):  # The other side was faster, or this one was cut.
             if self._tls and secured:
-                client = self._tls.wrap_socket(client, server_side=True, do_handshake_on_connect=False)
-                with self._lock:
-                    self._met[me] = client
-                client.do_handshake()
+                client = self.secured(client, self._tls)
             meeting(self, client)
         with self._lock:
             del self._met[me]
