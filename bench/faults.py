@@ -18,7 +18,8 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations, product
 from pathlib import Path
 
-from tests.end_to_end.faults import FREE, KEYS, SINGLE, STORE, Failing, Seen, due, run, wrong
+from tests.end_to_end.fault_table import FREE, KEYS, SINGLE, STORE, Failing, Seen, due, wrong
+from tests.end_to_end.faults import run
 from tests.firestore_emulator import any_emulator
 
 PLACES = ("slack", "discord", "sms", "email", "store")
@@ -36,7 +37,7 @@ DIFFERENT = (
 )
 """Certainly not sent, at once and only at the deadline; perhaps sent, also at once and at the deadline, and in truth;
 to be sent later; refused for good."""
-WORLDS = {"plain": 12, "store": 4}
+WORLDS = {"plain": 12, "store": 5, "blind": 2}
 SHOWN_EVERY = 20
 """Answers between two lines of progress."""
 

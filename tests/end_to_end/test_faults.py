@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.end_to_end.faults import SINGLE, STORE, Failing, Seen, run, singles, wrong
+from tests.end_to_end.fault_table import SINGLE, STORE, Failing, Seen, singles, wrong
+from tests.end_to_end.faults import run
 from tests.end_to_end.hostile import faults
 
 pytestmark = [pytest.mark.emulator, pytest.mark.timeout(300)]
