@@ -121,7 +121,8 @@ class Proxy:
                 client = self.secured(client, self._tls)
             meeting(self, client)
         with self._lock:
-            del self._met[me]
+            # By now another one where its TLS began, and perhaps never came to an end.
+            client = self._met.pop(me)
             self._mute.discard(me)
         client.close()
 
