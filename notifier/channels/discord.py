@@ -177,24 +177,31 @@ def _waiting(url: str) -> str:
     return urlunsplit(parts._replace(query=urlencode([*query, ("wait", "true")]), fragment=""))
 
 
-class _Refusal(msgspec.Struct):
+class _Answer(msgspec.Struct):
+    id: str = ""
+    """Of the message that was made."""
     message: str = ""
+    """Why none was."""
     code: int | None = None
     retry_after: float | None = None
 
 
 def _outcome(reply: Reply) -> Outcome:
-    if reply.status in {200, 204}:
-        return Outcome(Result.SENT)
     try:
-        refusal = msgspec.json.decode(reply.body, type=_Refusal, strict=False)
+        answer = msgspec.json.decode(reply.body, type=_Answer, strict=False)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        refusal = _Refusal()
-    said = redact(refusal.message) or "no reason given"
-    code = "" if refusal.code is None else f" (code {refusal.code})"
+        answer = _Answer()
+    if reply.status == 204 or (reply.status == 200 and answer.id):  # noqa: PLR2004
+        return Outcome(Result.SENT)
+    if reply.status == 200 and reply.body and reply.whole:  # noqa: PLR2004
+        # Asked to wait, Discord answers with the message; whoever does not is the page of a login or a proxy.
+        words = f"{reply.host} answered 200 but with no message: check DISCORD_WEBHOOK_URL"
+        return Outcome(Result.REJECTED, words)
+    said = redact(answer.message) or "no reason given"
+    code = "" if answer.code is None else f" (code {answer.code})"
     outcome = verdict(reply, f"{said}{code}; check DISCORD_WEBHOOK_URL")
-    if outcome.result is Result.RETRY and refusal.retry_after is not None:
+    if outcome.result is Result.RETRY and answer.retry_after is not None:
         # The body's is a float and the exact one; a gateway's answer has only the header.
-        waits = [wait for wait in (seconds(refusal.retry_after), reply.retry_after) if wait is not None]
+        waits = [wait for wait in (seconds(answer.retry_after), reply.retry_after) if wait is not None]
         outcome = msgspec.structs.replace(outcome, retry_after=max(waits, default=None))
     return outcome

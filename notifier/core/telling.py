@@ -58,7 +58,7 @@ def _next_phone(draft: Draft, delivery: Delivery) -> str:
         waits = since[-1].state is DeliveryState.CAPPED
         return f"phone {(since[-1].phone or 0) + 1} {'waits for room' if waits else 'is paged'} already"
     place = next_page(draft.incident, draft.policy)
-    if place and place.phone not in {delivery.phone} | _failed_lately(draft, pages):
+    if place and place.phone not in {delivery.phone} | _tried_lately(draft, pages):
         owe_next_page(draft)
         return f"phone {place.phone + 1} is next"
     if next_page_due(draft.incident, draft.policy):
@@ -66,8 +66,9 @@ def _next_phone(draft: Draft, delivery: Delivery) -> str:
     return "there is no other phone to text"
 
 
-def _failed_lately(draft: Draft, pages: list[Delivery]) -> set[int | None]:
+def _tried_lately(draft: Draft, pages: list[Delivery]) -> set[int | None]:
     """Phones that are not to be tried at once, or all walks would be over before one of them is back."""
     since = draft.now - draft.policy.sms.next_phone
-    failed = [page for page in pages if page.state is DeliveryState.FAILED]
-    return {page.phone for page in failed if page.claimed_at and page.claimed_at > since}
+    # Also of what may have been sent: a provider that answers nonsense would text each phone in every walk.
+    unheard = [page for page in pages if page.state in (DeliveryState.FAILED, DeliveryState.UNKNOWN)]
+    return {page.phone for page in unheard if page.claimed_at and page.claimed_at > since}

@@ -15,7 +15,7 @@ from notifier.core.message import Message
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 TOKEN = "xoxb-not-a-real-token-0000-1111"
 PHONE = "+15555550101"
@@ -50,10 +50,35 @@ def reset(connection: socket.socket) -> None:
     connection.close()
 
 
-def answer(body: bytes, status: str = "200 OK", *headers: str) -> Callable[[Server, socket.socket], None]:
+def drip(stopped: threading.Event, connection: socket.socket, first: bytes, byte: bytes, *, every: float) -> None:
+    """Send `first`, then `byte` every so many seconds, until it is stopped or somebody hangs up."""
+    connection.sendall(first)
+    while not stopped.wait(every):
+        connection.sendall(byte)
+
+
+def parts_of_request(connection: socket.socket) -> Iterator[bytes]:
+    """An HTTP request as it comes, up to its end. Raises ConnectionError when that does not come."""
+    request = b""
+    wanted = None
+    while wanted is None or len(request) < wanted:
+        data = connection.recv(65536)
+        if not data:
+            raise ConnectionError
+        yield data
+        request += data
+        head, end, _ = request.partition(b"\r\n\r\n")
+        if end and wanted is None:
+            lengths = [
+                line.split(b":")[1] for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")
+            ]
+            wanted = len(head) + 4 + int(lengths[0] if lengths else 0)
+
+
+def answer(body: bytes, status: str = "200 OK", *headers: str) -> Callable[[object, socket.socket], None]:
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, "", ""]
 
-    def run(_: Server, connection: socket.socket) -> None:
+    def run(_: object, connection: socket.socket) -> None:
         connection.sendall("\r\n".join(lines).encode() + body)
 
     return run
@@ -94,9 +119,7 @@ class Server:
 
     def drip(self, connection: socket.socket, first: bytes, byte: bytes) -> None:
         """Send `first`, then `byte` every 20 ms until somebody hangs up."""
-        connection.sendall(first)
-        while not self.stopped.wait(0.02):
-            connection.sendall(byte)
+        drip(self.stopped, connection, first, byte, every=0.02)
 
     def _serve(self) -> None:
         while not self.stopped.is_set():
@@ -117,19 +140,6 @@ class Server:
     def _handle(self, connection: socket.socket) -> None:
         if self._read:
             self.requests.append(b"")
-            self._receive(connection)
+            for part in parts_of_request(connection):
+                self.requests[-1] += part
         self._run(self, connection)
-
-    def _receive(self, connection: socket.socket) -> None:
-        wanted = None
-        while wanted is None or len(self.requests[-1]) < wanted:
-            data = connection.recv(65536)
-            if not data:
-                raise ConnectionError
-            self.requests[-1] += data
-            head, end, _ = self.requests[-1].partition(b"\r\n\r\n")
-            if end and wanted is None:
-                lengths = [
-                    line.split(b":")[1] for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")
-                ]
-                wanted = len(head) + 4 + int(lengths[0] if lengths else 0)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -199,7 +200,11 @@ def test_control_characters_and_lone_surrogates_are_dropped() -> None:
     ("status", "body", "result"),
     [
         (200, '{"id": "1"}', Result.SENT),
-        (200, "", Result.SENT),
+        (200, "", Result.UNKNOWN),
+        (200, "<html>Sign in", Result.REJECTED),
+        (200, "{}", Result.REJECTED),
+        (200, '{"id": ""}', Result.REJECTED),
+        (200, '["id"]', Result.REJECTED),
         (204, "", Result.SENT),
         (302, "", Result.REJECTED),
         (400, '{"message": "Invalid Form Body", "code": 50035}', Result.REJECTED),
@@ -212,6 +217,20 @@ def test_control_characters_and_lone_surrogates_are_dropped() -> None:
 )
 def test_each_answer_has_its_outcome(status: int, body: str, result: Result) -> None:
     assert answered(body, status).result is result
+
+
+def test_an_answer_that_is_cut_off_may_tell_of_a_message_that_was_made() -> None:
+    def half(_: Server, connection: socket.socket) -> None:
+        connection.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{"id": "1", "content": "')
+
+    with Server(half) as server:
+        assert Discord(Wire(), server.url).send(make_message(), soon()).result is Result.UNKNOWN
+
+
+def test_whoever_answers_200_and_makes_no_message_is_named_with_what_to_check() -> None:
+    assert answered("<html>Sign in", 200).detail == (
+        "discord.example answered 200 but with no message: check DISCORD_WEBHOOK_URL"
+    )
 
 
 def test_discords_reason_is_passed_on_with_what_to_check() -> None:

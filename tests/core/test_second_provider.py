@@ -265,6 +265,18 @@ class TestEnd:
         assert not any("/sms/" in key for key in step.send)
         assert states(tick(step, after(minutes=15), policy=ONE_PHONE))["opened/sms/0/2"] == "claimed"
 
+    def test_when_no_phone_is_certain_the_next_walk_waits_for_an_answer_as_ever(self) -> None:
+        """A provider that answers at once, and unreadably: all walks would be over within the second."""
+        step, now = self.unknown(), after(seconds=1)
+        for end in (UNREACHED, Outcome(Result.UNKNOWN, "no answer")):
+            step = decide(settle(step, {SECOND: end}), step.incident, step.ledger, now=now, policy=WITH)
+        assert (states(step)[SECOND], delivery(step, SECOND).due_at) == ("unknown", None)
+        assert "opened/sms/0/2" not in states(step)
+        assert delivery(step, "notice/opened-sms-1-1-failed/email").words.endswith(
+            "there is no other phone to text, so it is tried again 15 min later"
+        )
+        assert states(tick(step, after(minutes=15, seconds=1), policy=WITH))["opened/sms/0/2"] == "claimed"
+
     def test_before_its_lease_ends_it_is_left_to_its_holder(self) -> None:
         assert tick(elsewhere(), after(seconds=29), policy=WITH).send == ()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
@@ -190,11 +190,17 @@ def _older(state: State, by: timedelta) -> State:
 
 
 @contextmanager
-def pager(host: str, folder: Path, settings: Mapping[str, str], policy: Mapping[str, str]) -> Iterator[Pager]:
+def pager(
+    host: str,
+    folder: Path,
+    settings: Mapping[str, str],
+    policy: Mapping[str, str],
+    between: Callable[[Mapping[str, str]], Mapping[str, str]] = lambda _: {},
+) -> Iterator[Pager]:
     """A pager that keeps its state in the emulator at `host`, under a project of its own, up until the block ends.
 
     FIRESTORE_EMULATOR_HOST must be `host`, for looking into the store. `settings`: over the usual ones. `policy`: as
-    of `policy_setting`.
+    of `policy_setting`. `between`: given all settings, those that lead to something in between instead.
     """
     port = free_port()
     with ExitStack() as stack:
@@ -210,7 +216,7 @@ def pager(host: str, folder: Path, settings: Mapping[str, str], policy: Mapping[
             "LEASE_SECONDS": "10",
             **settings,
         }
-        one = Pager(host, whole, folder, port, stack)
+        one = Pager(host, {**whole, **between(whole)}, folder, port, stack)
         one.providers, one.mailbox = taken, mail
         one.warm_up()
         yield one
