@@ -139,7 +139,7 @@ def build(settings: Settings, policy: Policy, outside: Outside = Outside()) -> A
     store = outside.store or _store(settings)
     phones = settings.oncall_phones or ((_SIMULATED_PHONE,) if settings.simulate else ())
     channels, texts = (
-        _channels(settings, phones, clock, log) if outside.channels is None else (outside.channels, outside.texts)
+        channels_of(settings, phones, clock, log) if outside.channels is None else (outside.channels, outside.texts)
     )
     account_sid = settings.twilio.account_sid if settings.twilio else ""
     signatures = TwilioSignatures(auth_tokens=settings.twilio_auth_tokens, public_url=settings.public_url)
@@ -204,7 +204,7 @@ def build(settings: Settings, policy: Policy, outside: Outside = Outside()) -> A
     return App(web, relay, tick, replies, store, clock)
 
 
-def _channels(
+def channels_of(
     settings: Settings, phones: tuple[str, ...], clock: Clock, log: Log
 ) -> tuple[dict[str, Channel], TextList | None]:
     """The channels that are configured, and Twilio's list; with SIMULATE=1 all of them, and none sends."""
