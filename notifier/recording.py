@@ -20,6 +20,8 @@ APART = timedelta(seconds=10)
 """Between two bodies that say nothing of when they came."""
 BEGINS = datetime(2026, 1, 1, 9, tzinfo=UTC)
 """When the first one came, where nothing says so: always the same, so that two runs can be compared."""
+LONGEST = timedelta(days=31)
+"""A recording of a longer time says of each body when it came."""
 
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
@@ -116,9 +118,10 @@ def moment_of(value: object) -> datetime | timedelta | None:
 
 
 def length_of(words: str) -> timedelta | None:
-    """A length of time such as `90s`, `10m`, `1h`, `2d`; None when it is none."""
-    parts = re.fullmatch("([0-9]{1,6})([smhd])", words)
-    return timedelta(seconds=int(parts[1]) * _UNITS[parts[2]]) if parts else None
+    """A length of time such as `90s`, `10m`, `1h`, `2d`, at most LONGEST; None when it is none."""
+    parts = re.fullmatch("([0-9]{1,7})([smhd])", words)
+    length = timedelta(seconds=int(parts[1]) * _UNITS[parts[2]]) if parts else None
+    return length if length is not None and length <= LONGEST else None
 
 
 def told_at(body: object) -> datetime | None:

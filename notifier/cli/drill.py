@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -14,24 +13,15 @@ from urllib.parse import urlsplit
 
 import click
 import msgspec
-import requests
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, SSLError
 
-from notifier.cli.drill_steps import End, Stand, Step, Trouble, advice, end_of, stand_of, steps
+from notifier.cli.drill_steps import End, advice
+from notifier.cli.drilling import Drill
 from notifier.cli.length import LENGTH
 from notifier.cli.pager import give_up
 from notifier.core.wording import duration
 from notifier.settings import SettingsError, read_settings, settings_from_environment
+from notifier.wiring import SystemClock
 
-_LOOKS_EVERY = 2.0
-_AFTER_TROUBLE = 10.0
-"""Seconds, as the pager's Retry-After."""
-_STORED_WITHIN = 60.0
-"""Seconds; a pager that does not take an alert for so long will not take this one."""
-_BLINK = 0.1
-_ANSWERS_WITHIN = 30.0
-"""Seconds: 9 of a request's own, and a cold start."""
-_CLOSES_AT_MOST = 5
 _ENDS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
@@ -61,135 +51,27 @@ def drill(url: str | None, wait: timedelta, *, yes: bool, as_json: bool) -> None
         err=True,
     )
     if not yes and not click.confirm("Go on?", err=True):
-        give_up("nothing was sent")
-    call = _Drill(address, token, say=(lambda _: None) if as_json else click.echo)
+        click.echo("nothing was sent", err=True)
+        sys.exit(1)
+    call = Drill(address, token, say=(lambda _: None) if as_json else click.echo, clock=SystemClock())
     with _told_to_end(call.break_off):
         try:
             end = call.run(wait.total_seconds())
         finally:
             closed = call.close()
-    content = {
-        "pager": host,
-        "ref": call.ref,
-        "outcome": end.value if end else call.trouble or "not acknowledged",
-        "steps": [{"step": step.name, "what": step.words, "seconds": seconds} for step, seconds in call.steps],
-        "closed": closed,
-    }
-    words = call.trouble or advice(end, call.ref)
+    why = call.trouble or advice(end, call.ref)
     if end is None and not call.trouble:
-        words = f"After {duration(wait)}: {words}"
+        why = "Broken off." if call.broken_off else f"After {duration(wait)}: {why}"
     if as_json:
+        steps = [{"step": step.name, "what": step.words, "seconds": seconds} for step, seconds in call.steps]
+        outcome = end.value if end else "unheard" if call.trouble else "not acknowledged"
+        content = {"pager": host, "ref": call.ref, "outcome": outcome, "why": why, "steps": steps, "closed": closed}
         click.echo(msgspec.json.encode(content))
-    elif words:
-        click.echo(words, err=True)
+    elif why:
+        click.echo(why, err=True)
     if not closed:
         click.echo(_still_open(call.ref), err=True)
     sys.exit(0 if end is End.ACKNOWLEDGED and closed else 1)
-
-
-class _Drill:
-    """One drill. Run it once, and close it however that ends."""
-
-    def __init__(self, address: str, token: str, say: Callable[[str], object]) -> None:
-        self._address = address
-        self._token = token
-        self._say = say
-        self._id = f"drill-{secrets.token_hex(8)}"
-        self._session = requests.Session()
-        self._began = time.monotonic()
-        self._may_be_open = False
-        self._broken_off = False
-        self.ref = ""
-        self.steps: list[tuple[Step, float]] = []
-        self.trouble = ""
-        """Why it cannot go on, or could not up to its end; in words."""
-
-    def run(self, seconds: float) -> End | None:
-        """Page, and wait for an end of it; None when none came in time, or the pager could not be heard."""
-        self._began = time.monotonic()
-        known: Stand | None = None
-        while not self._broken_off:
-            answer = self._post({"severity": "critical", "title": _TITLE, "text": _TEXT})
-            if isinstance(answer, Trouble):
-                self._heard_nothing(answer)
-                if not answer.passes or (known is None and self._passed >= _STORED_WITHIN):
-                    return None
-            else:
-                self.trouble, self.ref = "", answer.ref
-                for step in steps(known, answer):
-                    self._took(step)
-                known = answer
-                if end := end_of(answer):
-                    return end
-            if self._passed >= seconds:
-                return None
-            pause = _AFTER_TROUBLE if isinstance(answer, Trouble) else _LOOKS_EVERY
-            self._wait_until(min(self._passed + pause, seconds))
-        self.trouble = "Broken off."
-        return None
-
-    def break_off(self) -> None:
-        """Let the wait be over, soon: a post that is under way has its answer first, or it would overtake the close."""
-        if not self._broken_off:
-            self._broken_off = True
-            self._say("breaking off: closing the drill first")
-
-    def close(self) -> bool:
-        """End the drill's incident; False if it may be open still."""
-        for attempt in range(_CLOSES_AT_MOST if self._may_be_open else 0):
-            if attempt:
-                time.sleep(_LOOKS_EVERY)
-            answer = self._post({"state": "closed"})
-            if isinstance(answer, Stand) and answer.state == "resolved":
-                self._took(Step("closed", "closed"))
-                return True
-        return not self._may_be_open
-
-    @property
-    def _passed(self) -> float:
-        return time.monotonic() - self._began
-
-    def _wait_until(self, seconds: float) -> None:
-        while not self._broken_off and self._passed < seconds:
-            time.sleep(_BLINK)
-
-    def _post(self, content: dict[str, str]) -> Stand | Trouble:
-        try:
-            answer = self._session.post(
-                self._address,
-                json={"id": self._id, **content},
-                auth=("drill", self._token),
-                timeout=_ANSWERS_WITHIN,
-                allow_redirects=False,
-            )
-        except requests.RequestException as error:
-            certain = _was_not_sent(error)
-            self._may_be_open |= not certain
-            return Trouble(f"it cannot be reached ({type(error).__name__})", passes=self._may_be_open)
-        stand = stand_of(answer.status_code, answer.content)
-        self._may_be_open |= isinstance(stand, Stand) or stand.passes
-        return stand
-
-    def _took(self, step: Step) -> None:
-        seconds = round(self._passed, 1)
-        self.steps.append((step, seconds))
-        self._say(f"{seconds:>7.1f} s  {step.words}")
-
-    def _heard_nothing(self, answer: Trouble) -> None:
-        words = f"The pager could not be heard: {answer.words}."
-        if words != self.trouble:
-            self._say(f"{self._passed:>7.1f} s  {answer.words}")
-        self.trouble = words
-
-
-def _was_not_sent(error: requests.RequestException) -> bool:
-    """Whether there was no connection to send anything on."""
-    reason = getattr(error.args[0], "reason", None) if error.args else None
-    return isinstance(reason, NewConnectionError | ConnectTimeoutError | SSLError)
-
-
-_TITLE = "DRILL: please acknowledge"
-_TEXT = "Nothing is wrong: somebody tries whether a page arrives, and how soon it is answered."
 
 
 def _where(url: str | None) -> tuple[str, str]:
@@ -219,6 +101,8 @@ def _told_to_end(end: Callable[[], None]) -> Iterator[None]:
     """Let every signal that ends a process call `end` instead, so that nothing is left paging."""
 
     def handle(_number: int, _frame: FrameType | None) -> None:
+        # Not by click: the signal may come in the middle of what that prints.
+        os.write(2, b"closing the drill first ...\n")
         end()
 
     before = {one: signal.signal(one, handle) for one in _ENDS}

@@ -90,9 +90,9 @@ def steps(before: Stand | None, now: Stand) -> Iterator[Step]:
         yield Step("stored", f"stored, as #{now.ref}")
     known = before.deliveries if before else {}
     told = [
-        _NAMES.get(key.split("/")[1], key)
-        for key, state in now.deliveries.items()
-        if key.startswith("opened/") and key not in now.pages and state == "sent" != known.get(key)
+        name
+        for channel, name in _NAMES.items()
+        if now.deliveries.get(f"opened/{channel}") == "sent" != known.get(f"opened/{channel}")
     ]
     if told:
         yield Step("told", f"told: {', '.join(told)}")

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import click
 
-from notifier.recording import length_of
+from notifier.recording import LONGEST, length_of
 
 
 class _Length(click.ParamType[timedelta]):
@@ -14,7 +14,9 @@ class _Length(click.ParamType[timedelta]):
 
     def convert(self, value: str | timedelta, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
         length = value if isinstance(value, timedelta) else length_of(value)
-        return length or self.fail(f'{value!r} is no time such as "90s", "10m" or "1h"', param, ctx)
+        if length is None:
+            self.fail(f'{value!r} is no time such as "90s", "10m" or "1h" (up to {LONGEST.days}d)', param, ctx)
+        return length
 
 
 LENGTH = _Length()

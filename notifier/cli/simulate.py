@@ -71,7 +71,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - one for each option
     show: bool,
     as_json: bool,
 ) -> None:
-    r"""Play recorded alerts: who would be told what, when, by which channel, for how much.
+    """Play recorded alerts: who would be told what, when, by which channel, for how much.
 
     The alerts take the pager's own road with its own rules, and a virtual clock jumps from one moment to the next,
     until the ladder has come to its end. Nothing is sent, and no account is needed: all channels of the policy are
@@ -93,7 +93,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - one for each option
 
     Exits with 1 if something in the files could not be read (all else is played), or if the cap was passed; with 2 if
     the options, the settings or the policy do not do.
-    """
+    """  # noqa: D301 - click's own mark, a backspace: what follows keeps its lines
     settings, policy = _settings_and_policy(policy_file)
     found = [one for name in files for one in _read(name)]
     problems = [one for one in found if isinstance(one, Problem)]
