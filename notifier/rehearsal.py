@@ -18,12 +18,10 @@ from notifier.core.alert import Alert, Severity
 from notifier.core.answering import answerer
 from notifier.core.incident import Incident, IncidentState
 from notifier.core.ledger import Ledger
-from notifier.core.listing import Listing, Text
 from notifier.core.message import Message
 from notifier.core.moments import expires_at
 from notifier.core.outcome import Outcome, Result
 from notifier.core.policy import Policy
-from notifier.core.report import Progress, Report
 from notifier.ports import Channel, Gathered
 from notifier.sending import Deadlines
 from notifier.settings import read_settings
@@ -87,18 +85,17 @@ class Rehearsal:
         settings = read_settings({**_SETTINGS, "ONCALL_PHONE": ",".join(numbers)})
         self._clock = _VirtualClock()
         self._store = _WatchedStore(self._clock, self._happened)
-        self._texts = _Texts(self._clock)
         self._answers = answers
         self._events: list[Event] = []
         self._agenda: list[tuple[datetime, int, Callable[[], None]]] = []
         self._numbers = count()
         self._left = 0
-        real, _ = channels_of(settings, numbers, self._clock, _NoLog())
+        real, texts = channels_of(settings, numbers, self._clock, _NoLog())
         channels: dict[str, Channel] = {name: _Heard(channel, self._heard) for name, channel in real.items()}
         outside = Outside(
             store=self._store,
             channels=channels,
-            texts=self._texts,
+            texts=texts,
             clock=self._clock,
             ids=_CountedIds(),
             log=_NoLog(),
@@ -195,7 +192,7 @@ class Rehearsal:
 
         at = self._clock.now()
         self._events.append(Told(at=at, channel=channel.name, message=message, incident=incident, preview=preview))
-        return self._texts.made(message) if channel.name == "sms" else Outcome(Result.SENT)
+        return Outcome(Result.SENT)
 
 
 class _VirtualClock:
@@ -299,23 +296,6 @@ class _Heard:
 
     def preview(self, message: Message) -> str:
         return self._channel.preview(message)
-
-
-class _Texts:
-    """The provider's list: each text that was made arrives."""
-
-    def __init__(self, clock: _VirtualClock) -> None:
-        self._clock = clock
-        self._made: list[tuple[int | None, Text]] = []
-
-    def made(self, message: Message) -> Outcome:
-        sid = f"SM{len(self._made):032x}"
-        text = Text(id=sid, created_at=self._clock.now(), body=message.sms, report=Report(progress=Progress.DELIVERED))
-        self._made.append((message.phone, text))
-        return Outcome(Result.SENT, provider_id=sid)
-
-    def look_up(self, phone: int, since: datetime, deadline: float) -> Listing:  # noqa: ARG002 the port's
-        return Listing(texts=tuple(text for to, text in self._made if to == phone and text.created_at >= since))
 
 
 def _one_after_the_other(tasks: Sequence[Callable[[], T]], seconds: float) -> list[T | None]:  # noqa: ARG001 AtOnce's

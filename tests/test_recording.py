@@ -209,3 +209,8 @@ def test_without_any_time_a_recording_begins_always_at_the_same_moment() -> None
 def test_spaced_by_hand_they_keep_their_order_and_begin_when_the_newest_is_known() -> None:
     times = at("2026-01-31T03:10:00Z", "2026-01-31T03:00:00Z", None, every=after(minutes=1))
     assert times == [(after(minutes=10), "0"), (after(minutes=11), "1"), (after(minutes=12), "2")]
+
+
+def test_spaced_by_nothing_they_all_come_at_once() -> None:
+    times = at("2026-01-31T03:10:00Z", "2026-01-31T03:00:00Z", every=after())
+    assert times == [(after(minutes=10), "0"), (after(minutes=10), "1")]

@@ -134,12 +134,24 @@ def test_an_incident_that_is_over_already_is_not_closed_again() -> None:
     assert not any(isinstance(event, Repeated) for event in night.events)
 
 
+def test_an_end_is_that_of_its_own_generation() -> None:
+    one, closed = alert(severity="info"), alert(severity="info", closed=True)
+    night = Night((0, one), (5, closed), (10, one), answers=Answers(resolve_after=minutes(20)))
+    assert [at for at, words in night.told("slack") if words.startswith("RESOLVED")] == [5, 30]
+
+
+def test_a_repeat_is_not_answered_once_more() -> None:
+    one = alert(severity="critical")
+    assert Night((0, one), (1, one), answers=Answers(acknowledge_after=minutes(5))).ends == 5
+
+
 def test_the_cap_holds_and_what_was_held_back_is_told_in_a_digest() -> None:
     night = Night(*((number / 60, alert(severity="critical", incident_id=f"0.{number}")) for number in range(20)))
     texted = [at for at, _ in night.told("sms")]
     assert max(sum(at <= one < at + 60 for one in texted) for at in texted) == POLICY.sms.max_per_hour
     digests = [event.incident for event in night.events if isinstance(event, Changed) and event.incident.members]
     assert len(digests[0].members) == 20
+    assert len(night.rehearsal.unanswered) == 20
 
 
 def test_two_runs_are_the_same() -> None:

@@ -175,6 +175,14 @@ def test_what_passes_is_forgotten(pager: Pager, drill: Drill) -> None:
     assert drill.trouble == ""
 
 
+def test_no_redirect_is_followed_with_the_token(drill: Drill) -> None:
+    with responses.RequestsMock() as mock:
+        mock.post(URL, status=307, headers={"Location": "https://elsewhere.example.com/"})
+        assert drill.run(60) is None
+        assert len(mock.calls) == 1
+    assert "redirect" in drill.trouble
+
+
 def test_broken_off_it_looks_no_more(pager: Pager, drill: Drill) -> None:
     pager.on_ask = drill.break_off
     assert drill.run(60) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import socket
@@ -15,6 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from notifier.cli import cli
+from notifier.cli.played import Totals
 from notifier.settings import NAMES
 from tests.builders import ROOT
 
@@ -219,6 +221,20 @@ def test_a_close_in_a_storm_ends_its_own_copy(tmp_path: Path) -> None:
     ended = [one["ref"] for one in content["events"] if one["event"] == "resolved"]
     assert len(set(ended)) == 3
     assert content["unanswered"] == []
+
+
+def test_copies_of_a_test_that_pubsub_brought_are_tests_of_their_own(tmp_path: Path) -> None:
+    test = {"version": "test", "incident": {"incident_id": "1", "state": "OPEN", "summary": "Test"}}
+    data = base64.b64encode(json.dumps(test).encode()).decode()
+    file = written(tmp_path, {"message": {"data": data, "messageId": "7"}, "subscription": "s"})
+    assert [one["event"] for one in events(file, "--times", "3")["events"]] == ["test"] * 3
+
+
+def test_a_passed_cap_is_a_failure(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Totals, "cap_was_kept", property(lambda _: False))
+    done = simulate(file)
+    assert done.exit_code == 1
+    assert "THE CAP WAS PASSED" in done.stdout
 
 
 def test_to_watch_it_it_takes_its_time(file: Path) -> None:
