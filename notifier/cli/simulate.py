@@ -26,6 +26,9 @@ from notifier.settings import Settings, SettingsError, settings_from_environment
 _COLUMNS = 120
 """Where there is no terminal."""
 _STEP_SECONDS = 0.2
+"""Of real time, in which the bar of a slow storm moves."""
+_LEAST_SECONDS = 0.001
+"""Of virtual time, however slow: no clock counts less than a microsecond."""
 
 
 @click.command()
@@ -194,11 +197,11 @@ def _played(
     rehearsal: Rehearsal, storm: Sequence[tuple[datetime, tuple[Alert, ...]]], speed: float | None, *, bar: bool
 ) -> Iterator[Row]:
     """Every row as it happens; `speed`: of the virtual clock, in seconds a second. `bar`: on standard error."""
-    began = before = storm[0][0] if storm else rehearsal.now
+    began = clock = storm[0][0] if storm else rehearsal.now
     texts = 0
 
     def shown(_: object) -> str:
-        return f"{since(before - began)}  {some(texts, 'text')}"
+        return f"{since(clock - began)}  {some(texts, 'text')}"
 
     with click.progressbar(
         length=len(storm),
@@ -210,17 +213,18 @@ def _played(
     ) as progress:
         left_before = len(storm)
         for events in rehearsal.play(storm):
-            if speed:
-                # In short steps, so that Ctrl-C and the bar need not wait.
-                left = (rehearsal.now - before).total_seconds() / speed
-                while left > 0:
-                    time.sleep(min(left, _STEP_SECONDS))
-                    left -= _STEP_SECONDS
-            before = rehearsal.now
+            while speed and clock < rehearsal.now:
+                seconds = min((rehearsal.now - clock).total_seconds() / speed, _STEP_SECONDS)
+                time.sleep(seconds)
+                clock = min(clock + timedelta(seconds=max(seconds * speed, _LEAST_SECONDS)), rehearsal.now)
+                progress.render_progress()
+            clock = rehearsal.now
             rows = rows_of(events)
             texts += sum(row.channels.count("sms") for row in rows)
             yield from rows
-            progress.update(left_before - rehearsal.left, before)
+            progress.update(left_before - rehearsal.left, clock)
+            # Of its own accord it shows nothing new once the last alert is taken, and the ladder takes longest.
+            progress.render_progress()
             left_before = rehearsal.left
 
 

@@ -9,6 +9,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -240,7 +242,14 @@ def test_a_passed_cap_is_a_failure(file: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_to_watch_it_it_takes_its_time(file: Path) -> None:
     began = time.monotonic()
     assert simulate(file, "--ack-after", "10m", "--speed", "1200").exit_code == 0
-    assert 0.5 <= time.monotonic() - began < 5
+    assert time.monotonic() - began >= 0.5
+
+
+def pieces(terminal: int) -> Iterator[str]:
+    """What is written to a terminal, until nobody writes any more."""
+    with suppress(OSError):  # Linux's end of it
+        while piece := os.read(terminal, 4096):
+            yield piece.decode("utf-8", "replace")
 
 
 def test_on_a_terminal_a_storm_has_a_progress_bar(file: Path) -> None:
@@ -250,11 +259,14 @@ def test_on_a_terminal_a_storm_has_a_progress_bar(file: Path) -> None:
     command = [sys.executable, "-m", "notifier", "simulate", "--times", "30", str(file)]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=theirs) as process:
         os.close(theirs)
-        out, _ = process.communicate(timeout=30)
-    shown = os.read(ours, 1_000_000).decode()
+        shown = "".join(pieces(ours))
+        out, _ = process.communicate(timeout=90)
     os.close(ours)
     assert "alerts  [####" in shown
-    assert "30/30" in shown or "100%" in shown
+    assert " 100% " in shown
+    # It goes on to the end of the ladder.
+    texts = json.loads(simulate(file, "--times", "30", "--json").stdout)["totals"]["texts"]
+    assert f"{texts} texts" in shown
     assert b"cap was never passed" in out
 
 
