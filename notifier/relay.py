@@ -170,22 +170,20 @@ class Relay:
         However long their channels hang, all are stored: those whose turn to be sent did not come are left to the tick.
         What cannot be stored is told without the store.
         """
-        by_incident: dict[str, list[int]] = {}
-        for place in sorted(range(len(alerts)), key=lambda place: self._urgency(alerts[place])):
-            by_incident.setdefault(key_of(alerts[place], ""), []).append(place)
+        turns = self.turns(alerts)
         taken: dict[int, Taken] = {}
 
         def take_in_order(places: list[int], deadlines: Deadlines) -> None:
             # All are stored before any is sent: a channel that hangs costs the next one no place in the store.
-            claimed = {place: self._claim_or_fail(alerts[place], deadlines) for place in sorted(places)}
+            claimed = {place: self._claim_or_fail(alerts[place], deadlines) for place in places}
             for place, one in claimed.items():
                 taken[place] = one if isinstance(one, Taken) else self._finish(one, deadlines)
 
-        if len(by_incident) == 1:
-            take_in_order(next(iter(by_incident.values())), deadlines)
+        if len(turns) == 1:
+            take_in_order(turns[0], deadlines)
             return [taken[place] for place in range(len(alerts))]
         with ThreadPoolExecutor(ALERTS_AT_ONCE) as pool, ThreadPoolExecutor(STORED_AT_ONCE) as storing:
-            begun = {pool.submit(take_in_order, places, deadlines): places for places in by_incident.values()}
+            begun = {pool.submit(take_in_order, places, deadlines): places for places in turns}
             wait(begun, timeout=deadlines.claim_by - STORE_ONLY_SECONDS - self._clock.monotonic())
             store_only = deadlines.to_store_only(self._clock.monotonic())
             # `cancel` succeeds only where nothing has begun.
@@ -194,6 +192,13 @@ class Relay:
                 if not future.cancelled():
                     future.result()
         return [taken[place] for place in range(len(alerts))]
+
+    def turns(self, alerts: Sequence[Alert]) -> list[list[int]]:
+        """The places of a body's alerts: those of one incident together and in their order, the most urgent first."""
+        by_incident: dict[str, list[int]] = {}
+        for place in sorted(range(len(alerts)), key=lambda place: self._urgency(alerts[place])):
+            by_incident.setdefault(key_of(alerts[place], ""), []).append(place)
+        return [sorted(places) for places in by_incident.values()]
 
     def take(self, alert: Alert, deadlines: Deadlines) -> Incident:
         """Take one alert all the way: durable, told to whom it is owed, and recorded.

@@ -28,9 +28,10 @@ from notifier.callbacks import STATUS_PATH, TEXT_PATH, Callbacks, Fields, Ignore
 from notifier.core.alert import Alert, Severity
 from notifier.core.answering import answerer
 from notifier.core.events import Reported
-from notifier.core.incident import Incident
+from notifier.core.incident import Delivery, DeliveryState, Incident
 from notifier.core.policy import Policy
 from notifier.core.replying import NOT_HEEDED, heeds
+from notifier.core.report import Progress
 from notifier.core.unreadable import unreadable_alert
 from notifier.core.wording import CHANNEL_NAMES
 from notifier.pages import acknowledge
@@ -310,5 +311,11 @@ def _shown(incident: Incident) -> dict[str, object]:
         "generation": incident.generation,
         "state": incident.state.value,
         "severity": incident.effective.value,
-        "deliveries": {key: delivery.state.value for key, delivery in incident.deliveries.items()},
+        "deliveries": {key: _end_of(delivery) for key, delivery in incident.deliveries.items()},
     }
+
+
+def _end_of(delivery: Delivery) -> str:
+    """How far a delivery has come; of a text that the phone has got, that it has."""
+    arrived = delivery.state is DeliveryState.SENT and delivery.report is Progress.DELIVERED
+    return Progress.DELIVERED.value if arrived else delivery.state.value

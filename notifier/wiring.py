@@ -143,7 +143,7 @@ def build(settings: Settings, policy: Policy, outside: Outside = Outside()) -> A
     store = outside.store or store_of(settings)
     phones = settings.oncall_phones or ((_SIMULATED_PHONE,) if settings.simulate else ())
     channels, texts = (
-        _channels(settings, phones, clock, log) if outside.channels is None else (outside.channels, outside.texts)
+        channels_of(settings, phones, clock, log) if outside.channels is None else (outside.channels, outside.texts)
     )
     account_sid = settings.twilio.account_sid if settings.twilio else ""
     signatures = TwilioSignatures(auth_tokens=settings.twilio_auth_tokens, public_url=settings.public_url)
@@ -218,7 +218,7 @@ def build(settings: Settings, policy: Policy, outside: Outside = Outside()) -> A
     return App(web, relay, tick, replies, store, clock, deployed)
 
 
-def _channels(
+def channels_of(
     settings: Settings, phones: tuple[str, ...], clock: Clock, log: Log
 ) -> tuple[dict[str, Channel], TextList | None]:
     """The channels that are configured, and Twilio's list; with SIMULATE=1 all of them, and none sends."""

@@ -81,6 +81,15 @@ MAY_IMPORT = {
         "notifier.tick",
     },
     "notifier/settings.py": set(),
+    "notifier/recording.py": {"notifier.body", "notifier.sources"},
+    "notifier/rehearsal.py": {
+        "notifier.core",
+        "notifier.ports",
+        "notifier.sending",
+        "notifier.settings",
+        "notifier.stores",
+        "notifier.wiring",
+    },
     "main.py": {"notifier.wiring"},
 }
 CORE_MAY_USE = {"__future__", "collections", "contextlib", "datetime", "enum", "functools", "hashlib", "html"}

@@ -236,7 +236,7 @@ class TestTogether:
     def test_are_told_one_by_one_up_to_four(self, instance: Instance) -> None:
         self.owe_many(instance, *["warning"] * 4)
         tick(instance)
-        assert instance.channels["slack"].headlines == [f"WARNING: {number} is down" for number in range(4)]
+        assert sorted(instance.channels["slack"].headlines) == [f"WARNING: {number} is down" for number in range(4)]
 
     def test_are_told_in_one_the_loudest_first_and_then_the_oldest(self, instance: Instance) -> None:
         self.owe_many(instance, "info", "warning", "error", "info", "error", "warning")
@@ -253,7 +253,7 @@ class TestTogether:
         for key in keys:
             incident = stored(instance, key)
             assert incident.deliveries["opened/slack"].state is DeliveryState.SENT
-            assert "slack told: opened (in one message with 4 others)" in [entry.text for entry in incident.history]
+            assert "slack told (in one message with 4 others)" in [entry.text for entry in incident.history]
         assert tick(instance).incidents == 0
 
     def test_hold_up_no_page(self, instance: Instance) -> None:

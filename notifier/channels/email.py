@@ -83,7 +83,7 @@ class Email:
         self._ca_file = ca_file
 
     def send(self, message: Message, deadline: float) -> Outcome:
-        mail = _bytes(self._mail(message))
+        mail = self.raw(message)
         return self._talk(deadline, lambda conversation: self._hand_over(conversation, mail))
 
     def sign_in(self, deadline: float) -> Outcome:
@@ -113,7 +113,15 @@ class Email:
                 conversation.close()
 
     def preview(self, message: Message) -> str:
-        return _bytes(self._mail(message)).decode("ascii", "replace").replace("\r\n", "\n")
+        """Its head and its text; the HTML says the same."""
+        head = self.raw(message).partition(b"\r\n\r\n")[0].decode("ascii", "replace").replace("\r\n", "\n")
+        # It is random, so that no alert can end a part.
+        head = re.sub(r';\s*boundary="[^"]*"', "", head)
+        return f"{head}\n\n{_text(message)}(and the same as HTML)"
+
+    def raw(self, message: Message) -> bytes:
+        """The whole mail, as it goes out."""
+        return _bytes(self._mail(message))
 
     def _context(self) -> ssl.SSLContext | None:
         return tls_context(self._ca_file) if self._security == "tls" else None

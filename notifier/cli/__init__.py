@@ -6,12 +6,14 @@ import click
 
 from notifier.cli.ack import ack
 from notifier.cli.check import check
+from notifier.cli.drill import drill
 from notifier.cli.explain import explain
 from notifier.cli.incidents import incidents
 from notifier.cli.output import EXIT_CODES
 from notifier.cli.policy import policy
 from notifier.cli.send import send
 from notifier.cli.settings import settings
+from notifier.cli.simulate import simulate
 
 SECTIONS = {
     "To begin with": ("check", "send", "explain"),
@@ -56,5 +58,5 @@ def cli() -> None:
     """The pager a small team owns. `./dev run` shows it at work."""
 
 
-for command in (ack, check, explain, incidents, policy, send, settings):
+for command in (ack, check, drill, explain, incidents, policy, send, settings, simulate):
     cli.add_command(command)

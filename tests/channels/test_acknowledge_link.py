@@ -27,7 +27,7 @@ IN_STATE: dict[IncidentState, dict[str, object]] = {
 SHOWN: dict[str, Callable[[Message], str]] = {
     "slack": lambda message: json.dumps(slack.payload(message)),
     "discord": lambda message: json.dumps(discord.payload(message)),
-    "email": lambda message: text(parsed(make_email().preview(message))),
+    "email": lambda message: text(parsed(make_email().raw(message))),
 }
 
 

@@ -71,7 +71,7 @@ def text(found: EmailMessage, kind: str = "plain") -> str:
 
 
 def mail(**changes: Any) -> EmailMessage:
-    return parsed(make_email().preview(make_message(**changes)))
+    return parsed(make_email().raw(make_message(**changes)))
 
 
 # A real server
@@ -455,7 +455,7 @@ def test_a_subject_of_any_length_begins_on_its_first_line(letter: str) -> None:
     for length in range(1, 210, 3):
         subject = mail(headline=f"CRITICAL: {letter * length}")["Subject"]
         assert subject.startswith(f"CRITICAL: {letter}")
-        raw = make_email().preview(make_message(headline=f"CRITICAL: {letter * length}"))
+        raw = make_email().raw(make_message(headline=f"CRITICAL: {letter * length}")).decode("ascii")
         assert max(len(line) for line in raw.splitlines()) <= 998
         assert all(len(word) <= 78 for word in re.findall(r"=\?utf-8\?\S+", raw))
 
@@ -476,7 +476,7 @@ def test_a_right_to_left_title_that_is_cut_leaves_the_ref_outside() -> None:
 
 def test_the_html_says_what_the_text_says() -> None:
     message = make_message(acknowledge_url="https://pager.example.com/a/t", documentation="Look at the **log**.")
-    found = parsed(make_email().preview(message))
+    found = parsed(make_email().raw(message))
     assert [part.get_content_type() for part in found.iter_parts()] == ["text/plain", "text/html"]
     assert text(found, "html") == html_of(message)
 
@@ -498,7 +498,7 @@ def test_the_headers_say_who_when_and_that_a_machine_wrote_it() -> None:
 
 
 def ids(message: Message) -> tuple[str, str, str]:
-    found = parsed(make_email().preview(message))
+    found = parsed(make_email().raw(message))
     return found["Message-ID"], found["In-Reply-To"], found["References"]
 
 
@@ -535,7 +535,7 @@ def test_all_mails_of_a_generation_answer_one_root() -> None:
 )
 def test_no_alert_can_add_a_header(hostile: str) -> None:
     message = make_message(headline=hostile, delivery=hostile, incident=hostile)
-    shown = make_email().preview(message)
+    shown = make_email().raw(message).decode("ascii").replace("\r\n", "\n")
     head = shown.partition("\n\n")[0]
     names = [line.split(":")[0] for line in head.splitlines() if not line.startswith(" ")]
     wanted = ["From", "To", "Subject", "Date", "Message-ID", "In-Reply-To", "References", "Auto-Submitted"]
@@ -574,9 +574,12 @@ def test_nobody_to_write_to_is_refused_at_once() -> None:
         make_email(recipients=())
 
 
-def test_the_preview_is_the_whole_mail_without_the_password() -> None:
-    shown = make_email(user=USER, password=PASSWORD).preview(make_message())
-    assert parsed(shown)["Subject"] == "CRITICAL: Database unreachable #7F3K"
+def test_the_preview_is_the_head_and_the_text_of_the_mail_without_the_password() -> None:
+    shown = make_email(user=USER, password=PASSWORD).preview(make_message(body="Größer als 90 %"))
+    head, *said = shown.split("\n\n")
+    assert "Subject: CRITICAL: Database unreachable #7F3K\n" in head
+    assert said[:2] == ["CRITICAL: Database unreachable", "Größer als 90 %"]
+    assert said[-1] == "#7F3K\n(and the same as HTML)"
     assert PASSWORD not in shown
 
 

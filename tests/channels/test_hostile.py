@@ -83,7 +83,7 @@ def test_discord(value: str) -> None:
 def test_mail(value: str) -> None:
     """No header is added, and no part; the HTML holds our own elements and links alone."""
     for message in messages(value, "email"):
-        raw = make_email().preview(message)
+        raw = make_email().raw(message).decode("ascii").replace("\r\n", "\n")
         found = parsed(raw)
         head = raw.partition("\n\n")[0]
         names = [line.split(":")[0] for line in head.splitlines() if not line[0].isspace()]

@@ -90,7 +90,7 @@ def test_discord_links_the_usual_ones() -> None:
 
 def test_a_mail_shows_the_count_in_its_subject_and_a_paragraph_each_with_its_link() -> None:
     message = several(5)
-    mail = parsed(make_email().preview(message).encode())
+    mail = parsed(make_email().raw(message))
     assert mail["Subject"] == "5 alerts: 3 critical, 2 warning"
     assert f"CRITICAL: db-0 is down #0000\n{LINK}0\n" in text(mail)
     assert all(f"db-{number} is down #{number:04}" in text(mail) for number in range(5))
@@ -100,8 +100,8 @@ def test_a_mail_shows_the_count_in_its_subject_and_a_paragraph_each_with_its_lin
 
 
 def test_a_mail_of_several_is_in_no_incidents_thread_and_sent_again_the_same_mail() -> None:
-    mail, again, other = (parsed(make_email().preview(one).encode()) for one in (several(5), several(5), several(6)))
-    own = parsed(make_email().preview(make_message(incident=f"{0:032x}")).encode())
+    mail, again, other = (parsed(make_email().raw(one)) for one in (several(5), several(5), several(6)))
+    own = parsed(make_email().raw(make_message(incident=f"{0:032x}")))
     assert mail["Message-ID"] == again["Message-ID"] != other["Message-ID"]
     assert mail["References"] != own["References"]
 
