@@ -34,8 +34,10 @@ from pathlib import Path
 from typing import NamedTuple
 from uuid import uuid4
 
+from google.cloud.firestore import Client
+
 from bench._turns import MILLISECONDS, Figure, Measured, in_turns, show
-from notifier.stores.firestore import FirestoreStore
+from notifier.stores.documents import TICK_ID, TICKS
 from tests.builders import ROOT
 from tests.end_to_end.processes import PROJECT, TOKEN, emulator_settings
 from tests.end_to_end.providers import Providers, providers
@@ -56,7 +58,7 @@ FIGURES = [
 """Peak: the greatest resident set of one process. All: what both hold at the answer, shared pages once."""
 PROFILES = 5
 START_SECONDS = 60
-TICKS = os.sysconf("SC_CLK_TCK")
+CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 INCIDENT = {
     "incident_id": "0.sample000001",
     "state": "open",
@@ -94,7 +96,7 @@ def main() -> None:
         places = {name: deployed(folder / name, sources, HASHED) for name, sources in SOURCES.items()}
         if asked.stale:
             places["notifier, stale"] = deployed(folder / "stale", SOURCES["notifier"], {})
-        start = partial(first_answer, host, there)
+        start = partial(first_answer, host, Client(project=PROJECT), there)
         contenders = {name: partial(measured, start, place) for name, place in places.items()}
         show("first critical alert", in_turns(contenders, asked.rounds, warm_up=1), FIGURES, "floor")
         show_imports(*(import_times(start, places[name]) for name in ("notifier", "floor")))
@@ -126,7 +128,7 @@ def measured(start: partial[Started], place: Path) -> Measured:
     return dict(zip((figure.name for figure in FIGURES), one, strict=True))
 
 
-def first_answer(host: str, there: Providers, place: Path, log: Path | None = None) -> Started:
+def first_answer(host: str, store: Client, there: Providers, place: Path, log: Path | None = None) -> Started:
     """Start what is deployed at `place`, and send it the first alert of its life, a minute's tick after the last one.
 
     `log`: where its output goes; then it tells the time of each import, too.
@@ -135,7 +137,7 @@ def first_answer(host: str, there: Providers, place: Path, log: Path | None = No
     there.twilio.forget()
     port = free_port()
     prefix = uuid4().hex
-    FirestoreStore(PROJECT, prefix=prefix).ticked(datetime.now(UTC), time.monotonic() + 5)
+    store.document(f"{prefix}{TICKS}", TICK_ID).set({"at": datetime.now(UTC)})
     environment = {
         **clean(),
         **emulator_settings(host, prefix),
@@ -207,7 +209,7 @@ def processes(pid: int) -> Iterator[int]:
 
 def cpu_of(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+    return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
 
 
 def kilobytes(pid: int, file: str, field: str) -> int:
