@@ -6,6 +6,7 @@ it is held against, from the same run.
 
 from __future__ import annotations
 
+import argparse
 import os
 import statistics
 import sys
@@ -23,19 +24,29 @@ class Figure(NamedTuple):
 
 
 MILLISECONDS = 1e3
+FEWEST = 5
+"""Rounds: of fewer there is no spread."""
 Measured = Mapping[str, float]
 """Values of one turn, by the name of their figure."""
 
 
+def rounds(text: str) -> int:
+    """A number of rounds from a command line, as argparse takes it."""
+    number = int(text)
+    if number < FEWEST:
+        raise argparse.ArgumentTypeError(f"at least {FEWEST}, or there is no spread to show")
+    return number
+
+
 def in_turns(
-    contenders: Mapping[str, Callable[[], Measured]], rounds: int, warm_up: int = 0
+    contenders: Mapping[str, Callable[[], Measured]], times: int, warm_up: int = 0
 ) -> dict[str, list[Measured]]:
-    """Measure each of `contenders` `rounds` times, in turns; whoever was last begins the next round."""
+    """Measure each of `contenders` `times` times, in turns; whoever was last begins the next round."""
     measured: dict[str, list[Measured]] = {name: [] for name in contenders}
     order = list(contenders)
-    for turn in range(warm_up + rounds):
+    for turn in range(warm_up + times):
         if sys.stderr.isatty():
-            print(f"\r{turn + 1} of {warm_up + rounds} rounds ", end="", file=sys.stderr, flush=True)
+            print(f"\r{turn + 1} of {warm_up + times} rounds ", end="", file=sys.stderr, flush=True)
         for name in order:
             values = contenders[name]()
             if turn >= warm_up:
@@ -48,8 +59,7 @@ def in_turns(
 
 def show(what: str, measured: Mapping[str, list[Measured]], figures: list[Figure], against: str) -> None:
     """Print a table. `against`: the contender that the others are held against."""
-    rounds = len(measured[against])
-    print(f"{what} ({rounds} rounds, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} CPUs)")
+    print(f"{what} ({len(measured[against])} rounds, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} CPUs)")
     for figure in figures:
         base = statistics.median(turn[figure.name] for turn in measured[against])
         for contender, turns in measured.items():

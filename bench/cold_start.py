@@ -36,7 +36,7 @@ from uuid import uuid4
 
 from google.cloud.firestore import Client
 
-from bench._turns import MILLISECONDS, Figure, Measured, in_turns, show
+from bench._turns import MILLISECONDS, Figure, Measured, in_turns, rounds, show
 from notifier.stores.documents import TICK_ID, TICKS
 from tests.builders import ROOT
 from tests.end_to_end.processes import PROJECT, TOKEN, emulator_settings
@@ -86,7 +86,7 @@ class Started(NamedTuple):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=25, help="starts of each (default: 25)")
+    parser.add_argument("--rounds", type=rounds, default=25, help="starts of each (default: 25)")
     parser.add_argument("--stale", action="store_true", help="also with bytecode that the exporter has made invalid")
     asked = parser.parse_args()
     with contextlib.ExitStack() as stack:

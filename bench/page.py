@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -22,7 +23,7 @@ from uuid import uuid4
 from google.cloud.firestore import Client
 from google.cloud.firestore_v1.base_query import FieldFilter
 
-from bench._turns import MILLISECONDS, Figure, Measured, in_turns, show
+from bench._turns import MILLISECONDS, Figure, Measured, in_turns, rounds, show
 from notifier.core.alert import Alert, Severity
 from notifier.core.message import Message
 from notifier.core.outcome import Outcome, Result
@@ -61,6 +62,15 @@ class NoLog:
         """Nothing."""
 
 
+class Asked(NamedTuple):
+    """Of Firestore."""
+
+    round_trips: int
+    read: int
+    """Documents, by name or by a query, and missing ones too; a query that finds none is billed as one."""
+    written: int
+
+
 class Case(NamedTuple):
     """One thing that happens, by us and by the bare calls. `prepare` is not measured."""
 
@@ -68,29 +78,31 @@ class Case(NamedTuple):
     prepare: Callable[[], object]
     ours: Callable[[], object]
     bare: Callable[[], object]
+    asked: Asked
+    """What it may ask of Firestore, and no more (DESIGN.md, "Compare-and-set")."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"of each (default: {ROUNDS})")
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--rounds", type=rounds, default=ROUNDS, help=f"of each (default: {ROUNDS})")
+    times = parser.parse_args().rounds
     with any_emulator() as host:
         os.environ["FIRESTORE_EMULATOR_HOST"] = host
         for case in cases():
-            compare(case, rounds)
+            compare(case, times)
         with Between(host) as between:
             os.environ["FIRESTORE_EMULATOR_HOST"] = between.host
-            for case in cases():
-                count(case, between)
+            if not all([count(case, between) for case in cases()]):
+                sys.exit("Firestore is asked for more or less than DESIGN.md says")
 
 
 def cases() -> list[Case]:
     """Each on a store of its own: one is prepared as if pages had been sent before, in the other nothing is due."""
     new, quiet = Store(), Store()
     return [
-        Case("new critical alert", new.one_slot_taken, lambda: new.take(uuid4().hex), new.bare_new),
-        Case("duplicate", new.known_alert, lambda: new.take("same"), new.bare_duplicate),
-        Case("tick, nothing due", lambda: None, quiet.tick, quiet.bare_tick),
+        Case("new critical alert", new.one_slot_taken, lambda: new.take(uuid4().hex), new.bare_new, Asked(3, 3, 3)),
+        Case("duplicate", new.known_alert, lambda: new.take("same"), new.bare_duplicate, Asked(1, 3, 0)),
+        Case("tick, nothing due", lambda: None, quiet.tick, quiet.bare_tick, Asked(3, 0, 1)),
     ]
 
 
@@ -176,27 +188,29 @@ def timed(prepare: Callable[[], object], call: Callable[[], object]) -> Measured
     return {"time": time.perf_counter() - wall, "CPU": time.process_time() - cpu}
 
 
-def compare(case: Case, rounds: int) -> None:
+def compare(case: Case, times: int) -> None:
     contenders = {name: partial(timed, case.prepare, call) for name, call in (("ours", case.ours), ("bare", case.bare))}
-    measured = in_turns(contenders, rounds, WARM_UP)
+    measured = in_turns(contenders, times, WARM_UP)
     show(case.what, measured, FIGURES, "bare")
     ours, bare = (statistics.median(turn["CPU"] for turn in measured[name]) for name in ("ours", "bare"))
     print(f"  our own CPU: {(ours - bare) * MILLISECONDS:.2f} ms\n")
 
 
-def count(case: Case, between: Between) -> None:
-    """Print what Firestore is asked for by one more of it."""
+def count(case: Case, between: Between) -> bool:
+    """Print what Firestore is asked for by one more of it; whether that is what it may ask."""
     case.prepare()
     case.ours()  # the first makes the connection
     case.prepare()
-    before = (between.calls.copy(), between.looked_up, between.read, between.written)
+    before = asked_of(between)
     case.ours()
-    calls = between.calls - before[0]
-    shown = ", ".join(f"{number} {method}" for method, number in sorted(calls.items()))
-    print(
-        f"{case.what:20} {calls.total()} round trips ({shown}): documents read {between.looked_up - before[1]} by name"
-        f" and {between.read - before[2]} by queries, written {between.written - before[3]}"
-    )
+    asked = Asked(*(now - then for now, then in zip(asked_of(between), before, strict=True)))
+    words = f"{asked.round_trips} round trips, {asked.read} documents read, {asked.written} written"
+    print(f"{case.what:20} {words}{'' if asked == case.asked else f': expected {case.asked}'}")
+    return asked == case.asked
+
+
+def asked_of(between: Between) -> Asked:
+    return Asked(between.calls.total(), between.looked_up + between.read, between.written)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import subprocess
 import sys
 from functools import partial
 
-from bench._turns import MILLISECONDS, Figure, Measured, in_turns, show
+from bench._turns import MILLISECONDS, Figure, Measured, in_turns, rounds, show
 from tests.builders import ROOT
 from tests.end_to_end.twilio import FakeTwilio, fake_twilio
 from tests.end_to_end.twilio_api import ACCOUNT, AUTH_TOKEN, NUMBER, PHONES
@@ -32,7 +32,7 @@ PLACES = {"alone": "in a process that has imported nothing", "pager": "in a page
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=15, help="processes of each, twice (default: 15)")
+    parser.add_argument("--rounds", type=rounds, default=15, help="processes of each, twice (default: 15)")
     parser.add_argument("--texts", type=int, default=40, help="texts of each process (default: 40)")
     asked = parser.parse_args()
     with fake_twilio() as twilio:
