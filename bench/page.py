@@ -92,8 +92,9 @@ def main() -> None:
             compare(case, times)
         with Between(host) as between:
             os.environ["FIRESTORE_EMULATOR_HOST"] = between.host
-            if not all([count(case, between) for case in cases()]):
-                sys.exit("Firestore is asked for more or less than DESIGN.md says")
+            wrong = [case.what for case in cases() if not count(case, between)]
+    if wrong:
+        sys.exit(f"Firestore is asked for more or less than DESIGN.md says: {', '.join(wrong)}")
 
 
 def cases() -> list[Case]:
