@@ -69,13 +69,18 @@ class AtOnce(Protocol):
         ...
 
 
+THREADS = 1_000
+"""At most: 16 requests at once (deploy.sh), of 8 alerts each, with 5 channels, would be 768. So a thread that is held
+by a name server that does not answer delays nobody else."""
+
+_threads = ThreadPoolExecutor(THREADS)
+"""Made as they are needed, and used again: to begin a thread costs as much as all that is decided on a page."""
+
+
 def at_once(tasks: Sequence[Callable[[], T]], seconds: float) -> list[T | None]:
     """Run all `tasks`, each in its own thread; None for one that is not back after `seconds`."""
-    # A pool of its own: a thread held by a name server that does not answer delays no later request.
-    pool = ThreadPoolExecutor(max_workers=len(tasks))
-    futures = [pool.submit(task) for task in tasks]
+    futures = [_threads.submit(task) for task in tasks]
     wait(futures, timeout=max(seconds, 0))
-    pool.shutdown(wait=False)
     return [future.result() if future.done() else None for future in futures]
 
 

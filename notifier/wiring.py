@@ -1,4 +1,7 @@
-"""Settings and policy to the app. The only file that names every concrete class."""
+"""Settings and policy to the app. The only file that names every concrete class.
+
+What only some settings need is imported where they ask for it: an import is paid at each cold start.
+"""
 
 from __future__ import annotations
 
@@ -14,31 +17,23 @@ import msgspec
 from notifier.admin import Admin
 from notifier.auth import AcknowledgeLinks, Callers, TwilioSignatures
 from notifier.callbacks import Callbacks
-from notifier.channels.discord import Discord
-from notifier.channels.either_provider import EitherProvider
-from notifier.channels.email import Email
-from notifier.channels.heartbeat import HttpHeartbeat
 from notifier.channels.log import StreamLog
-from notifier.channels.messagebird import MessageBird
-from notifier.channels.simulated import Simulated
 from notifier.channels.slack import Slack
 from notifier.channels.twilio import Twilio
 from notifier.channels.twilio_errors import report_of
-from notifier.channels.vonage import Vonage
 from notifier.channels.wire import Wire, mask_phone
 from notifier.core.alert import Severity
 from notifier.core.incident import Incident
 from notifier.core.policy import Policy, Texting
 from notifier.degraded import Degraded
 from notifier.policy_file import read_policy
-from notifier.ports import Channel, Clock, Ids, Log, ProvableStore, Store, TextList
+from notifier.ports import Channel, Clock, Heartbeat, Ids, Log, ProvableStore, Store, TextList
 from notifier.relay import Relay
 from notifier.replies import Replies
 from notifier.sending import AtOnce, Deadlines, Sender, at_once
 from notifier.settings import MailServer, Settings, TwilioAccount, settings_from_environment
 from notifier.sources import Unreadable, read
 from notifier.status import StatusDoor
-from notifier.stores.sqlite import SqliteStore
 from notifier.tick import Tick
 from notifier.web import Web
 
@@ -182,10 +177,7 @@ def build(settings: Settings, policy: Policy, outside: Outside = Outside()) -> A
         clock=clock,
         log=log,
         all_at_once=outside.all_at_once,
-        # Nobody is to believe that a simulated pager watches over anything.
-        heartbeat=HttpHeartbeat(Wire(), settings.heartbeat_url)
-        if settings.heartbeat_url and not settings.simulate
-        else None,
+        heartbeat=_heartbeat(settings),
     )
     callers = Callers(
         webhook_token=settings.webhook_token,
@@ -233,14 +225,22 @@ def channels_of(
     if slack_url:
         channels["slack"] = Slack(wire, slack_url)
     if discord_url:
+        from notifier.channels.discord import Discord
+
         channels["discord"] = Discord(wire, discord_url)
     if mail:
+        from notifier.channels.email import Email
+
         channels["email"] = Email(clock=clock, **msgspec.structs.asdict(mail))
     if twilio and phones:
         channels["sms"] = texts = first = Twilio(wire, phones=phones, **msgspec.structs.asdict(twilio))
         if second := _second_provider(settings, phones, wire):
+            from notifier.channels.either_provider import EitherProvider
+
             channels["sms"] = EitherProvider(first, second)
     if simulate:
+        from notifier.channels.simulated import Simulated
+
         simulated = {name: Simulated(channel, log) for name, channel in channels.items()}
         return dict(simulated), simulated.get("sms")
     return channels, texts
@@ -252,16 +252,30 @@ def _second_provider(settings: Settings, phones: tuple[str, ...], wire: Wire) ->
         return None
     to: dict[str, Any] = {"sender": fallback.sender, "phones": phones, "api_url": fallback.api_url}
     if fallback.provider == "vonage":
+        from notifier.channels.vonage import Vonage
+
         return Vonage(wire, api_key=fallback.api_key, api_secret=fallback.api_secret, **to)
+    from notifier.channels.messagebird import MessageBird
+
     return MessageBird(wire, access_key=fallback.access_key, **to)
+
+
+def _heartbeat(settings: Settings) -> Heartbeat | None:
+    # Nobody is to believe that a simulated pager watches over anything.
+    if not settings.heartbeat_url or settings.simulate:
+        return None
+    from notifier.channels.heartbeat import HttpHeartbeat
+
+    return HttpHeartbeat(Wire(), settings.heartbeat_url)
 
 
 def store_of(settings: Settings) -> ProvableStore:
     """Where these settings keep the state. Nothing is opened before it is used."""
     if settings.sqlite_path:
+        from notifier.stores.sqlite import SqliteStore
+
         return SqliteStore(settings.sqlite_path)
-    # Only here: the import costs a cold start 0.3 s, and a run on SQLite nothing.
-    from notifier.stores.firestore import FirestoreStore  # noqa: PLC0415
+    from notifier.stores.firestore import FirestoreStore
 
     return FirestoreStore(settings.google_cloud_project or None, settings.firestore_database, settings.firestore_prefix)
 

@@ -443,6 +443,20 @@ def test_a_send_that_is_not_back_in_time_is_not_waited_for() -> None:
     release.set()
 
 
+def test_sends_that_hang_delay_no_later_one() -> None:
+    release = threading.Event()
+    assert at_once([lambda: release.wait(30)] * 100, 0.05) == [None] * 100
+    assert at_once([lambda: SENT], 5) == [SENT]
+    release.set()
+
+
+def test_threads_are_used_again() -> None:
+    before = threading.active_count()
+    for _ in range(50):
+        at_once([lambda: SENT] * 4, 5)
+    assert threading.active_count() - before < 50
+
+
 def test_a_send_not_back_in_time_is_unknown(instance: Instance) -> None:
     instance.sender._all_at_once = lambda tasks, seconds: [None for _ in tasks]  # type: ignore[assignment]
     (incident,) = take(instance, an_alert("info"))

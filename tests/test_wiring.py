@@ -267,6 +267,36 @@ def test_a_run_on_sqlite_pays_for_no_firestore_and_no_grpc(tmp_path: Path) -> No
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+FIRESTORE_AND_TEXTS = {
+    "STATE": "firestore",
+    "GOOGLE_CLOUD_PROJECT": "my-project",
+    "WEBHOOK_TOKEN": TOKEN,
+    "SLACK_WEBHOOK_URL": "https://hooks.slack.com/services/T000/B000/made-up",
+    "TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
+    "TWILIO_AUTH_TOKEN": "made-up",
+    "TWILIO_FROM": "+15005550006",
+    "ONCALL_PHONE": "+15555550101",
+    "LOG_FORMAT": "json",
+}
+
+
+def test_a_function_with_slack_and_texts_pays_for_no_other_channel_and_no_other_store(tmp_path: Path) -> None:
+    others = ("discord", "either_provider", "email", "heartbeat", "messagebird", "simulated", "vonage")
+    ours = tuple(f"notifier.channels.{name}" for name in others)
+    heavy = ("sqlite3", "smtplib", "email.headerregistry", "yaml")
+    code = NOT_LOADED.format(names=(*ours, *heavy, "notifier.stores.sqlite", "notifier.stores.firestore"))
+    done = run(code, tmp_path, **FIRESTORE_AND_TEXTS)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1] == "['notifier.stores.firestore']"
+
+
+def test_what_the_start_has_made_is_never_searched_for_garbage_and_what_comes_later_is(tmp_path: Path) -> None:
+    code = "import gc, main; print(gc.isenabled(), gc.get_freeze_count() > 10_000)"
+    done = run(code, tmp_path, **FIRESTORE_AND_TEXTS)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1] == "True True"
+
+
 @pytest.mark.parametrize("state", ["firestore", "sqlite:state.sqlite"])
 def test_starting_uses_no_network_and_writes_nothing(tmp_path: Path, state: str) -> None:
     code = (

@@ -162,13 +162,22 @@ def _shut(connection: socket.socket) -> None:
         return  # the other side was quicker
 
 
-@cache
+_reading_authorities = threading.Lock()
+
+
 def tls_context(ca_file: str | None = None) -> ssl.SSLContext:
     """A context that verifies certificates and host names; one for all sends.
 
-    `ca_file`: PEM bundle of trusted authorities, default certifi's. Reading that costs 20 ms of CPU.
+    `ca_file`: PEM bundle of trusted authorities, default certifi's. Reading that costs 20 ms of CPU, so whoever sends
+    at the same time waits for the first to have done it.
     """
-    return ssl.create_default_context(cafile=ca_file or certifi.where())
+    with _reading_authorities:
+        return _tls_context(ca_file or certifi.where())
+
+
+@cache
+def _tls_context(ca_file: str) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=ca_file)
 
 
 class Wire:
@@ -229,7 +238,7 @@ class Wire:
             return Outcome(Result.RETRY, f"no time was left to send to {host}")
         with Watchdog(deadline) as watchdog:
             exchange = _Exchange(watchdog)
-            adapter = _Adapter(exchange, tls_context(self._ca_file))
+            adapter = _Adapter(exchange, None if url.startswith("http:") else tls_context(self._ca_file))
             try:
                 # Without a Session: it would add what a .netrc says, and read a redirect's whole body.
                 request = requests.Request(
@@ -307,7 +316,7 @@ class _TlsConnection(_Connection, HTTPSConnection):
 class _Adapter(HTTPAdapter):
     """Puts our connections and our TLS context under requests. Retries nothing: its default is 0."""
 
-    def __init__(self, exchange: _Exchange, context: ssl.SSLContext) -> None:
+    def __init__(self, exchange: _Exchange, context: ssl.SSLContext | None) -> None:
         super().__init__()
         self._exchange = exchange
         self._context = context

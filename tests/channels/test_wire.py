@@ -8,6 +8,7 @@ import socket
 import ssl
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -29,9 +30,11 @@ from notifier.channels.wire import (
     reason,
     redact,
     seconds,
+    tls_context,
     verdict,
 )
 from notifier.core.outcome import Outcome, Result
+from notifier.sending import at_once
 from tests.channels.support import PHONE, TOKEN, Server, answer, reset, soon
 
 if TYPE_CHECKING:
@@ -105,6 +108,12 @@ def test_a_certificate_of_an_unknown_authority_is_a_certain_not_sent(authority: 
         assert server.requests == []
     words = "could not connect to 127.0.0.1: its certificate was not accepted"
     assert outcome == Outcome(Result.RETRY, words, elsewhere=True)
+
+
+def test_who_sends_at_the_same_time_has_the_authorities_read_once(ca_file: str) -> None:
+    tasks = [partial(tls_context, ca_file)] * 8
+    wire._tls_context.cache_clear()
+    assert len(set(at_once(tasks, 10))) == 1
 
 
 def test_a_certificate_for_another_name_is_not_accepted(authority: trustme.CA, ca_file: str) -> None:

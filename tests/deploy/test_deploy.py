@@ -222,6 +222,10 @@ def test_the_function_runs_notify_on_the_python_the_tests_ran_on(deployed: Cloud
     assert (build["runtime"], build["entryPoint"]) == ("python311", "notify")
 
 
+def test_bytecode_stays_valid_when_the_build_sets_the_times_of_the_source(deployed: Cloud) -> None:
+    assert deployed.things[FUNCTION]["buildConfig"]["environmentVariables"] == {"SOURCE_DATE_EPOCH": "315532801"}
+
+
 def test_the_instance_limit_holds_for_all_revisions_together(deployed: Cloud) -> None:
     assert deployed.things["run/notifier"]["metadata"]["annotations"]["run.googleapis.com/maxScale"] == "5"
 

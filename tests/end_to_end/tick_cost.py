@@ -21,7 +21,7 @@ from uuid import uuid4
 import grpc  # type: ignore[import-untyped]
 import msgspec
 from google.cloud.firestore import Client
-from google.cloud.firestore_v1.types import RunQueryResponse
+from google.cloud.firestore_v1.types import BatchGetDocumentsResponse, CommitRequest, RunQueryResponse
 
 from notifier.core.incident import Incident, incident_key
 from notifier.stores.documents import INCIDENTS, to_fields
@@ -49,6 +49,10 @@ class Between:
     def __init__(self, target: str) -> None:
         self.calls: Counter[str] = Counter()
         self.read = 0
+        """Documents that queries were given."""
+        self.looked_up = 0
+        """Documents that were read by name, missing ones too: Firestore bills a read for each of either."""
+        self.written = 0
         self._channel = grpc.insecure_channel(target)
         handlers = {method: grpc.stream_stream_rpc_method_handler(self._passing(method)) for method in METHODS}
         self._server = grpc.server(ThreadPoolExecutor(8))
@@ -70,13 +74,21 @@ class Between:
 
         def passing(asked: Iterator[bytes], context: Any) -> Iterator[bytes]:
             self.calls[method] += 1
+            asked = map(self._count_writes, asked) if method == "Commit" else asked
             metadata = [(name, value) for name, value in context.invocation_metadata() if name.startswith("x-goog-")]
             for answer in call(asked, metadata=metadata):
                 if method == "RunQuery":
                     self.read += bool(RunQueryResponse.deserialize(answer).document.name)
+                if method == "BatchGetDocuments":
+                    one = BatchGetDocumentsResponse.deserialize(answer)
+                    self.looked_up += bool(one.found.name or one.missing)
                 yield answer
 
         return passing
+
+    def _count_writes(self, asked: bytes) -> bytes:
+        self.written += len(CommitRequest.deserialize(asked).writes)
+        return asked
 
 
 class Pager:
