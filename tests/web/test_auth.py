@@ -96,6 +96,10 @@ REFUSED_TOKENS: list[tuple[str, dict[str, str], str]] = [
     ("no colon", {"Authorization": "Basic bWFkZS11cA=="}, ""),
     ("letters of another alphabet", {}, "auth_token=%F0%9F%94%A5%ff"),
     ("identities are not taken", {"Authorization": "Bearer a.b.c"}, ""),
+    ("the second of two", {}, f"auth_token=wrong&auth_token={TOKEN}"),
+    ("after an empty one", {}, f"auth_token=&auth_token={TOKEN}"),
+    ("after more fields than anybody sends", {}, "a=b&" * 100 + f"auth_token={TOKEN}"),
+    ("in capitals", {}, f"AUTH_TOKEN={TOKEN}"),
 ]
 
 
@@ -108,6 +112,17 @@ def test_a_wrong_or_missing_token_is_401_and_says_how(
     assert answer.headers["WWW-Authenticate"] == 'Basic realm="notifier"'
     assert content(answer)["error"].startswith("expected WEBHOOK_TOKEN as the basic-auth password")
     assert TOKEN not in str(pager.log)
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [("\xff", 401), ("auth_token=\xff", 401), ("\xed\xa0\x80=a", 401), (f"\xff&auth_token={TOKEN}", 200)],
+    ids=["no UTF-8", "a token of no UTF-8", "a surrogate", "beside the token"],
+)
+def test_a_query_of_any_bytes_is_not_our_mistake(pager: Pager, query: str, status: int) -> None:
+    """As gunicorn hands it over: each byte as one character."""
+    assert pager.post({}, token=None, environ_overrides={"QUERY_STRING": query}).status_code == status
+    assert "our own mistake" not in str(pager.log)
 
 
 def test_a_refused_caller_is_logged_without_what_was_presented(pager: Pager) -> None:

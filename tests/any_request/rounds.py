@@ -1,0 +1,140 @@
+"""A round: some hundred requests to one new instance, all of them made by one seed, so that it can be played again."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from random import Random
+
+import msgspec
+
+from tests.any_request.asked import Asked
+from tests.any_request.function import Fuzzed, google_served
+from tests.any_request.judging import SLOW_SECONDS, Judge, Judged
+from tests.any_request.making import any_request
+
+INPUTS = 250
+"""Of a round: the store grows with them, and an instance that has been up for days holds no more than its store."""
+MINIMISE_SECONDS = 20
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """A request after which something was wrong."""
+
+    seed: int
+    round: int
+    index: int
+    """Which request of the round, from 0 up."""
+    problems: tuple[str, ...]
+    asked: Asked
+    """As small as it could be made, where it needs none of those before it."""
+    alone: bool
+    """Whether it does the same to a new instance."""
+
+
+class Round(msgspec.Struct, frozen=True):
+    """What came of one."""
+
+    ways: Counter[tuple[str, bool, int]]
+    """How often each place was asked, by somebody who may or may not, and with which status."""
+    sent: int
+    texts: int
+    slowest: float
+    """Seconds."""
+    findings: tuple[Finding, ...]
+    slow_once: int
+    """Answers that were slow, and were not when the round was played again: the machine's doing."""
+
+
+def play(seed: int, number: int, inputs: int = INPUTS) -> Round:
+    """Play a whole round."""
+    ways: Counter[tuple[str, bool, int]] = Counter()
+    sent = texts = slow_once = 0
+    slowest = 0.0
+    findings: list[Finding] = []
+    for index, (asked, judged) in enumerate(_played(seed, number, inputs)):
+        ways[judged.place, judged.admitted, judged.status] += 1
+        sent, texts = sent + judged.sent, texts + judged.texts
+        problems = judged.problems
+        seconds = judged.seconds
+        if seconds > SLOW_SECONDS:
+            again = min(_replayed(seed, number, index).seconds for _ in range(2))
+            if again <= SLOW_SECONDS:
+                slow_once, seconds = slow_once + 1, again
+                problems = tuple(problem for problem in problems if not problem.startswith("slow"))
+        slowest = max(slowest, seconds)
+        if problems and not findings:
+            # The first of a round: those that follow may follow from it.
+            findings.append(_found(Finding(seed, number, index, problems, asked, alone=False)))
+    return Round(ways, sent, texts, slowest, tuple(findings), slow_once)
+
+
+def _played(seed: int, number: int, inputs: int) -> Iterator[tuple[Asked, Judged]]:
+    dice = Random(f"{seed} {number}")
+    fuzzed = Fuzzed(number)
+    judge = Judge(fuzzed)
+    with google_served():
+        for _ in range(inputs):
+            fuzzed.turn(dice)
+            known = fuzzed.known()
+            asked = any_request(dice, known)
+            yield asked, judge.ask(asked, known)
+    fuzzed.close()
+
+
+def _replayed(seed: int, number: int, index: int) -> Judged:
+    *_, (_, judged) = _played(seed, number, index + 1)
+    return judged
+
+
+def alone(asked: Asked) -> Judged:
+    """The request, to a new instance."""
+    fuzzed = Fuzzed(0)
+    with google_served():
+        judged = Judge(fuzzed).ask(asked, fuzzed.known())
+    fuzzed.close()
+    return judged
+
+
+def _found(finding: Finding) -> Finding:
+    """With the smallest request that does the same."""
+    kind = _kind(finding.problems[0])
+
+    def does(asked: Asked) -> bool:
+        return kind in map(_kind, alone(asked).problems)
+
+    if not does(finding.asked):
+        return finding
+    asked = finding.asked
+    until = time.monotonic() + MINIMISE_SECONDS
+    smaller = True
+    while smaller and time.monotonic() < until:
+        smaller = False
+        for candidate in _smaller(asked):
+            if time.monotonic() < until and does(candidate):
+                asked, smaller = candidate, True
+                break
+    return msgspec.structs.replace(finding, asked=asked, problems=alone(asked).problems, alone=True)
+
+
+def _kind(problem: str) -> str:
+    """Without its figures and details."""
+    return "".join(letter for letter in problem.partition(":")[0] if not letter.isdigit())
+
+
+def _smaller(asked: Asked) -> Iterator[Asked]:
+    """The same request with one thing less."""
+    for index in range(len(asked.headers)):
+        yield msgspec.structs.replace(asked, headers=asked.headers[:index] + asked.headers[index + 1 :])
+    if asked.query:
+        yield msgspec.structs.replace(asked, query="")
+        yield msgspec.structs.replace(asked, query=asked.query[: len(asked.query) // 2])
+        yield msgspec.structs.replace(asked, query=asked.query[len(asked.query) // 2 :])
+    piece = len(asked.body)
+    while piece:
+        for at in range(0, len(asked.body), piece):
+            body = asked.body[:at] + asked.body[at + piece :]
+            length = asked.length if asked.length is None or not asked.whole else str(len(body))
+            yield msgspec.structs.replace(asked, body=body, length=length)
+        piece //= 2
