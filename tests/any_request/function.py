@@ -43,8 +43,9 @@ SETTINGS = {
     "ONCALL_PHONE": ",".join(PHONES),
     "STATE": "sqlite::memory:",
 }
-STEPS = [0, 0, 0, 0, 1, 1, 20, 61, 61, 601, 1_201, 3_700]
-"""Seconds between two requests: the ladder is climbed, leases end, the window opens again."""
+PACES = ([0, 0, 0, 1, 5], [0, 0, 1, 20, 61], [0, 1, 61, 601, 1_201, 3_700])
+"""Seconds between two requests, one of each for an instance: in bursts the caps are met, by the minute leases end and
+pages go on to the next phone, by the hour the ladder is climbed and the window opens again."""
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -63,6 +64,7 @@ class Fuzzed:
 
     def __init__(self, seed: int) -> None:
         self.clock = TurnableClock()
+        self._steps = PACES[seed % len(PACES)]
         self.log = MemoryLog()
         self.sent: list[tuple[str, Message]] = []
         self.store = SqliteStore(":memory:")
@@ -103,7 +105,7 @@ class Fuzzed:
 
     def turn(self, dice: Random) -> None:
         """Let time pass."""
-        self.clock.turn(timedelta(seconds=dice.choice(STEPS)))
+        self.clock.turn(timedelta(seconds=dice.choice(self._steps)))
 
     @property
     def changes(self) -> int:

@@ -120,7 +120,13 @@ def any_body(dice: Random) -> bytes:
     if kind < 14:
         return any_text(dice).encode("utf-8", "surrogatepass")
     if kind < 20:
-        body = json.dumps({"text": any_text(dice), "id": dice.choice(IDS), "severity": dice.choice(TEXTS)}).encode()
+        plain = {
+            "title": any_text(dice),
+            "text": any_text(dice),
+            "id": dice.choice(IDS),
+            "severity": dice.choice(TEXTS),
+        }
+        body = json.dumps(dict(dice.sample(list(plain.items()), dice.randrange(1, 5)))).encode()
     else:
         body = _real_body(dice)
     if dice.randrange(5) == 0:

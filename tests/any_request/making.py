@@ -222,16 +222,17 @@ def any_request(dice: Random, known: Known) -> Asked:
     right = dice.randrange(100) < 60
     method = dice.choice(METHODS) if dice.randrange(10) == 0 else dice.choice(place.methods or METHODS)
     query, headers = _query(dice), _headers(dice)
-    body = any_body(dice)
+    body = b""
     match place.who:
         case Who.LINK:
             path += dice.choice(known.links) if right and known.links else _wrong_link(dice, known)
-            body = _acknowledgement(dice) if dice.randrange(4) else body
+            body = _acknowledgement(dice) if dice.randrange(4) else any_body(dice)
         case Who.TWILIO:
             return _of_twilio(dice, place, known, method, headers, right=right)
         case Who.ADMIN:
             headers += _admin(dice, right=right)
         case _:
+            body = any_body(dice) if place.name == "alerts" or dice.randrange(4) == 0 else body
             name, credential = _credential(dice, known, right=right)
             if name == "query":
                 query = "&".join(filter(None, [credential, query] if right else [query, credential]))
