@@ -66,7 +66,7 @@ def play(seed: int, number: int, inputs: int = INPUTS) -> Round:
         slowest = max(slowest, seconds)
         if problems and not findings:
             # The first of a round: those that follow may follow from it.
-            findings.append(_found(Finding(seed, number, index, problems, asked, alone=False)))
+            findings.append(smallest(Finding(seed, number, index, problems, asked, alone=False)))
     return Round(ways, sent, texts, slowest, tuple(findings), slow_once)
 
 
@@ -97,8 +97,8 @@ def alone(asked: Asked) -> Judged:
     return judged
 
 
-def _found(finding: Finding) -> Finding:
-    """With the smallest request that does the same."""
+def smallest(finding: Finding) -> Finding:
+    """The same, with the smallest request that does it; as it is where that needs those before it."""
     kind = _kind(finding.problems[0])
 
     def does(asked: Asked) -> bool:
