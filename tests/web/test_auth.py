@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import http.server
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -239,6 +240,28 @@ def test_a_token_signed_by_somebody_else_in_the_name_of_googles_key_is_refused(
     serve(google, google_key)
     with pytest.raises(Forged):
         callers.admit(other_key.token({"kid": google_key.key_id}), None)
+
+
+ELSEWHERE = ("jku", "x5u", "jwk", "x5c", "kid", "iss")
+
+
+@pytest.mark.parametrize("where", ELSEWHERE)
+def test_no_address_in_a_token_is_asked_for_a_key(
+    callers: Callers, google: responses.RequestsMock, google_key: SigningKey, other_key: SigningKey, where: str
+) -> None:
+    """Whoever forges a token would serve the key to it, too. Only Google's own address is asked, by its constant."""
+    serve(google, google_key)
+    with socket.create_server(("127.0.0.1", 0)) as theirs:
+        address = f"http://127.0.0.1:{theirs.getsockname()[1]}/keys"
+        given: Any = {"jwk": {"kty": "RSA", "url": address}, "x5c": [address]}.get(where, address)
+        header = {"kid": google_key.key_id} | ({where: given} if where != "iss" else {})
+        claims = {"iss": given} if where == "iss" else {}
+        with pytest.raises(Forged):
+            callers.admit(other_key.token(header, **claims), None)
+        theirs.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            theirs.accept()
+    assert {call.request.url for call in google.calls} == {CERTIFICATES_URL}
 
 
 def test_a_forged_identity_is_answered_403(
