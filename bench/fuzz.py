@@ -187,7 +187,7 @@ def _end(totals: Totals) -> int:
     for (place, admitted, status), times in sorted(totals.ways.items()):
         print(f"  {place:10} {'may' if admitted else 'may not':8} {status} {times:>9,}")
     if totals.slow_once:
-        print(f"  slow only once, and not when played again: {totals.slow_once}")
+        print(f"  slow, but not when played again, or for want of a core alone: {totals.slow_once}")
     wrong = len(totals.findings)
     if totals.most_bytes > MOST_BYTES or totals.growth_bytes > MOST_GROWTH_BYTES:
         print("FOUND: the memory is not bounded")

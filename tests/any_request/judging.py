@@ -46,6 +46,8 @@ class Judged(msgspec.Struct, frozen=True):
 
     problems: tuple[str, ...]
     seconds: float
+    cpu_seconds: float
+    """Of all threads of the process."""
     status: int
     place: str
     admitted: bool
@@ -97,12 +99,12 @@ class Judge:
         problems: list[str] = []
         answer = Answer(0, (), b"")
         _WATCH.start()
-        begun = time.perf_counter()
+        begun, worked = time.perf_counter(), time.process_time()
         try:
             answer = fuzzed.ask(asked)
         except Exception as error:  # noqa: BLE001 - any that gets through is what is looked for
             problems.append(f"it raised {type(error).__name__}: {error}")
-        seconds = time.perf_counter() - begun
+        seconds, worked = time.perf_counter() - begun, time.process_time() - worked
         _WATCH.on = False
         new = fuzzed.sent[sent:]
         problems += [f"it touched {event}" for event in _WATCH.touched]
@@ -118,7 +120,7 @@ class Judge:
         problems += self._of_the_reply(asked, place, answer)
         problems += _of_the_words(str(fuzzed.log), answer, known)
         texts = sum(name == "sms" for name, _ in new)
-        return Judged(tuple(problems), seconds, answer.status, place.name, admitted, len(new), texts)
+        return Judged(tuple(problems), seconds, worked, answer.status, place.name, admitted, len(new), texts)
 
     def _of_the_texts(self, since: int) -> list[str]:
         """Never above the cap, never below critical, never longer than the policy lets it be."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -17,6 +18,10 @@ from tests.any_request.making import any_request
 INPUTS = 250
 """Of a round: the store grows with them, and an instance that has been up for days holds no more than its store."""
 MINIMISE_SECONDS = 20
+REPLAYS = 3
+"""Of an answer that was slow: on a machine that others use it may be so by chance."""
+BUSY = 2
+"""Processes to each core, from which on the machine is so busy that waiting for it says nothing."""
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -44,7 +49,7 @@ class Round(msgspec.Struct, frozen=True):
     """Seconds."""
     findings: tuple[Finding, ...]
     slow_once: int
-    """Answers that were slow, and were not when the round was played again: the machine's doing."""
+    """Answers that were slow, but not when the round was played again, or waited for a core of a busy machine."""
 
 
 def play(seed: int, number: int, inputs: int = INPUTS) -> Round:
@@ -59,9 +64,9 @@ def play(seed: int, number: int, inputs: int = INPUTS) -> Round:
         problems = judged.problems
         seconds = judged.seconds
         if seconds > SLOW_SECONDS:
-            again = min(_replayed(seed, number, index).seconds for _ in range(2))
-            if again <= SLOW_SECONDS:
-                slow_once, seconds = slow_once + 1, again
+            again = min((_replayed(seed, number, index) for _ in range(REPLAYS)), key=lambda one: one.seconds)
+            if again.seconds <= SLOW_SECONDS or _is_the_machines_doing(again):
+                slow_once, seconds = slow_once + 1, min(again.seconds, SLOW_SECONDS)
                 problems = tuple(problem for problem in problems if not problem.startswith("slow"))
         slowest = max(slowest, seconds)
         if problems and not findings:
@@ -86,6 +91,12 @@ def _played(seed: int, number: int, inputs: int) -> Iterator[tuple[Asked, Judged
 def _replayed(seed: int, number: int, index: int) -> Judged:
     *_, (_, judged) = _played(seed, number, index + 1)
     return judged
+
+
+def _is_the_machines_doing(judged: Judged) -> bool:
+    """Whether it did little, and had to wait for a core. Where it waits for something else, a quiet machine shows it."""
+    waits_for_cores = os.getloadavg()[0] > BUSY * (os.cpu_count() or 1)
+    return waits_for_cores and judged.cpu_seconds < SLOW_SECONDS / 4
 
 
 def alone(asked: Asked) -> Judged:
