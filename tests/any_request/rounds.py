@@ -94,7 +94,7 @@ def _replayed(seed: int, number: int, index: int) -> Judged:
 
 
 def _is_the_machines_doing(judged: Judged) -> bool:
-    """Whether it did little, and had to wait for a core. Where it waits for something else, a quiet machine shows it."""
+    """Whether it did little, and waited for a core. Where it waits for something else, a quiet machine shows it."""
     waits_for_cores = os.getloadavg()[0] > BUSY * (os.cpu_count() or 1)
     return waits_for_cores and judged.cpu_seconds < SLOW_SECONDS / 4
 
