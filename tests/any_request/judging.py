@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from datetime import datetime, timedelta
@@ -30,6 +31,7 @@ REFUSED = {400, 401, 403, 404, 405, 408, 413}
 TYPES = {"application/json", "text/html; charset=utf-8", "text/xml; charset=utf-8", None}
 HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 """On every answer, whoever asks for whatever."""
+_LIKE_A_LINK = re.compile(r"(?<![\w-])[\w-]{50}(?![\w-])", re.ASCII)
 _TOUCHING = (
     "socket.connect",
     "socket.getaddrinfo",
@@ -47,7 +49,7 @@ class Judged(msgspec.Struct, frozen=True):
     problems: tuple[str, ...]
     seconds: float
     cpu_seconds: float
-    """Of all threads of the process."""
+    """Of all threads of the process; 0 where it was not measured."""
     status: int
     place: str
     admitted: bool
@@ -83,8 +85,10 @@ _WATCH = _Watch()
 class Judge:
     """Asks one instance one request after the other, and looks at each."""
 
-    def __init__(self, fuzzed: Fuzzed) -> None:
+    def __init__(self, fuzzed: Fuzzed, *, cpu: bool = False) -> None:
+        """`cpu`: whether to measure what an answer takes of the processor, which itself may take as long."""
         self._fuzzed = fuzzed
+        self._cpu_time = time.process_time if cpu else lambda: 0.0
         self._texts_at: list[datetime] = []
         self._answered_at: dict[str, list[datetime]] = {}
 
@@ -99,12 +103,12 @@ class Judge:
         problems: list[str] = []
         answer = Answer(0, (), b"")
         _WATCH.start()
-        begun, worked = time.perf_counter(), time.process_time()
+        begun, worked = time.perf_counter(), self._cpu_time()
         try:
             answer = fuzzed.ask(asked)
         except Exception as error:  # noqa: BLE001 - any that gets through is what is looked for
             problems.append(f"it raised {type(error).__name__}: {error}")
-        seconds, worked = time.perf_counter() - begun, time.process_time() - worked
+        seconds, worked = time.perf_counter() - begun, self._cpu_time() - worked
         _WATCH.on = False
         new = fuzzed.sent[sent:]
         problems += [f"it touched {event}" for event in _WATCH.touched]
@@ -206,7 +210,8 @@ def _of_the_words(log: str, answer: Answer, known: Known) -> list[str]:
             problems.append(f"{secret} in the log")
         if secret in said:
             problems.append(f"{secret} in the answer")
-    problems += ["an acknowledge link in the log" for link in known.links if link in log]
+    # Of all links that there are by then a log is searched faster for anything like one.
+    problems += ["an acknowledge link in the log"] * bool(set(known.links).intersection(_LIKE_A_LINK.findall(log)))
     problems += ["an identity token in the log" for token in (*known.identities, *known.forged) if token in log]
     if "our own mistake" in log:
         problems.append(f"our own mistake in the log: {log[log.index('our own mistake') :][:2_000]}")

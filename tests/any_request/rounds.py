@@ -75,10 +75,10 @@ def play(seed: int, number: int, inputs: int = INPUTS) -> Round:
     return Round(ways, sent, texts, slowest, tuple(findings), slow_once)
 
 
-def _played(seed: int, number: int, inputs: int) -> Iterator[tuple[Asked, Judged]]:
+def _played(seed: int, number: int, inputs: int, *, cpu: bool = False) -> Iterator[tuple[Asked, Judged]]:
     dice = Random(f"{seed} {number}")
     fuzzed = Fuzzed(number)
-    judge = Judge(fuzzed)
+    judge = Judge(fuzzed, cpu=cpu)
     with google_served():
         for _ in range(inputs):
             fuzzed.turn(dice)
@@ -89,7 +89,7 @@ def _played(seed: int, number: int, inputs: int) -> Iterator[tuple[Asked, Judged
 
 
 def _replayed(seed: int, number: int, index: int) -> Judged:
-    *_, (_, judged) = _played(seed, number, index + 1)
+    *_, (_, judged) = _played(seed, number, index + 1, cpu=True)
     return judged
 
 
@@ -111,22 +111,21 @@ def alone(asked: Asked) -> Judged:
 def smallest(finding: Finding) -> Finding:
     """The same, with the smallest request that does it; as it is where that needs those before it."""
     kind = _kind(finding.problems[0])
-
-    def does(asked: Asked) -> bool:
-        return kind in map(_kind, alone(asked).problems)
-
-    if not does(finding.asked):
-        return finding
     asked = finding.asked
+    problems = alone(asked).problems
+    if kind not in map(_kind, problems):
+        return finding
     until = time.monotonic() + MINIMISE_SECONDS
     smaller = True
     while smaller and time.monotonic() < until:
         smaller = False
         for candidate in _smaller(asked):
-            if time.monotonic() < until and does(candidate):
-                asked, smaller = candidate, True
+            found = alone(candidate).problems
+            if kind in map(_kind, found):
+                asked, problems, smaller = candidate, found, True
+            if smaller or time.monotonic() > until:
                 break
-    return msgspec.structs.replace(finding, asked=asked, problems=alone(asked).problems, alone=True)
+    return msgspec.structs.replace(finding, asked=asked, problems=problems, alone=True)
 
 
 def _kind(problem: str) -> str:
