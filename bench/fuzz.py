@@ -21,8 +21,8 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from functools import partial
-from itertools import count
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -104,19 +104,16 @@ def main() -> int:
     print(f"seed {seed}, {options.processes} processes", flush=True)
     totals = Totals()
     rounds = -(-options.inputs // INPUTS)
-    with multiprocessing.get_context("spawn").Pool(options.processes) as pool:
-        until = totals.begun + options.seconds
-        shown = totals.begun
-        # Numbers are given out as they are asked for, so that the end of the time is the end of the work.
-        for played in pool.imap_unordered(partial(_play, seed), _numbers(rounds, until)):
-            totals.add(played)
-            for finding in played.round.findings:
-                _write(finding)
-            if time.monotonic() - shown > PROGRESS_SECONDS:
-                shown = time.monotonic()
-                print(totals.line(), flush=True)
-            if len(totals.findings) > options.findings:
-                break
+    shown = totals.begun
+    for played in _rounds(seed, rounds, totals.begun + options.seconds, options.processes):
+        totals.add(played)
+        for finding in played.round.findings:
+            _write(finding)
+        if time.monotonic() - shown > PROGRESS_SECONDS:
+            shown = time.monotonic()
+            print(totals.line(), flush=True)
+        if len(totals.findings) > options.findings:
+            break
     return _end(totals)
 
 
@@ -136,11 +133,22 @@ def _options() -> argparse.Namespace:
     return options
 
 
-def _numbers(rounds: int, until: float) -> Iterator[int]:
-    for number in count():
-        if number >= rounds or time.monotonic() > until:
-            return
-        yield number
+def _rounds(seed: int, rounds: int, until: float, processes: int) -> Iterator[Played]:
+    """Play so many rounds, or those that are begun until the time is over; as they come."""
+    numbers = iter(range(rounds))
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, context) as pool:
+        # One for each process, and the next when one is done: given out all at once, they would outlive the time.
+        going = {pool.submit(_play, seed, number) for number in islice(numbers, processes)}
+        try:
+            while going:
+                done, going = wait(going, return_when=FIRST_COMPLETED)
+                for one in done:
+                    yield one.result()
+                left = 0 if time.monotonic() > until else len(done)
+                going |= {pool.submit(_play, seed, number) for number in islice(numbers, left)}
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _play(seed: int, number: int) -> Played:
