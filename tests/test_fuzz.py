@@ -1,4 +1,4 @@
-"""The long run of the fuzzer: it ends, and says what it found. What it looks for is in tests/web/test_any_request.py."""
+"""The fuzzer's long run: it ends, and says what it found. What it looks for is in tests/web/test_any_request.py."""
 
 from __future__ import annotations
 
