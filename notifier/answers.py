@@ -18,7 +18,7 @@ def json_answer(status: int, content: object, headers: Mapping[str, str] | None 
     return Response(
         msgspec.json.encode(content) + b"\n",
         status=int(status),
-        headers={"Cache-Control": "no-store", **(headers or {})},
+        headers=dict(headers or {}),
         content_type="application/json",
     )
 

@@ -45,6 +45,9 @@ from notifier.tick import Tick
 
 BODY_SECONDS = 2
 """Pub/Sub and Cloud Monitoring send the body at once; the 9 s of a request are for people to be told."""
+QUERY_FIELDS = 100
+"""No sender has more than a few; a stranger's thousands are not read."""
+
 _URLS = Map(
     [
         Rule("/", endpoint="alerts", methods=["POST"]),
@@ -100,6 +103,8 @@ class Web:
         started = self._clock.monotonic()
         body = Body(request)
         answer = self._answered(request, body, started)
+        for name, value in _SECURITY_HEADERS.items():
+            answer.headers.setdefault(name, value)
         body.finish(answer)
         return answer
 
@@ -127,7 +132,7 @@ class Web:
             return error_answer(HTTPStatus.INTERNAL_SERVER_ERROR, "our own mistake; it is in the log")
 
     def _take_alerts(self, request: Request, body: Body, started: float) -> Response:
-        self._callers.admit(credential_of(request), request.args.get("auth_token"))
+        self._callers.admit(credential_of(request), _presented(request))
         content = body.take(started + BODY_SECONDS - self._clock.monotonic())
         # Only now: the store's time is not for the sender to use up.
         deadlines = Deadlines.of_request(started, self._clock.monotonic())
@@ -150,7 +155,7 @@ class Web:
         return self._answer_alerts(reading, taken)
 
     def _do_what_is_due(self, request: Request, _body: Body, started: float) -> Response:
-        self._callers.admit(credential_of(request), request.args.get("auth_token"))
+        self._callers.admit(credential_of(request), _presented(request))
         done = self._tick.run(started)
         content: dict[str, object] = {
             "incidents": done.incidents,
@@ -201,7 +206,7 @@ class Web:
         report = self._callbacks.read_report(fields, _query(request))
         if isinstance(report, Ignored):
             self._log.write(Severity.WARNING, f"{report.reason}; nothing is done")
-            return Response(status=HTTPStatus.NO_CONTENT)
+            return _nothing()
         event = Reported(
             delivery=report.delivery,
             generation=report.generation,
@@ -214,7 +219,7 @@ class Web:
         except StoreError as error:
             self._log.write(Severity.ERROR, f"a delivery report could not be stored: {error}")
             return error_answer(HTTPStatus.SERVICE_UNAVAILABLE, "not stored; send it again", RETRY_AFTER)
-        return Response(status=HTTPStatus.NO_CONTENT)
+        return _nothing()
 
     def _take_text(self, request: Request, body: Body, started: float) -> Response:
         """What somebody on call texts to us. Strangers get no answer."""
@@ -277,13 +282,41 @@ class Web:
         )
 
 
+_SECURITY_HEADERS = {
+    # For every answer that does not set its own (a page's is in notifier.pages): kept by nobody, since it is about
+    # incidents; taken for nothing but what it says it is; and where a browser shows it all the same, harmless there.
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+def _presented(request: Request) -> str | None:
+    """The `auth_token` of the query; the first, if there are several."""
+    try:
+        # Not Werkzeug's `args`: they raise for bytes that are no UTF-8.
+        fields = parse_qs(_query(request), keep_blank_values=True, max_num_fields=QUERY_FIELDS)
+    except ValueError:
+        return None
+    return fields.get("auth_token", [None])[0]
+
+
 def _query(request: Request) -> str:
     """As it was requested: Twilio's signature is over that."""
     return request.query_string.decode("utf-8", "replace")
 
 
 def _twiml(text: str) -> Response:
-    return Response(twiml(text), headers={"Cache-Control": "no-store"}, content_type="text/xml; charset=utf-8")
+    return Response(twiml(text), content_type="text/xml; charset=utf-8")
+
+
+def _nothing() -> Response:
+    """Done, and nothing to say of it."""
+    answer = Response(status=HTTPStatus.NO_CONTENT)
+    # Flask's own would call nothing at all a page.
+    del answer.headers["Content-Type"]
+    return answer
 
 
 def _name(form: bytes) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 
+from notifier.core.alert import ID_CHARACTERS, printable
 from notifier.sources.fields import Fields
 from notifier.sources.reading import Unreadable, shown
 
@@ -23,9 +24,10 @@ def recognises(body: Fields) -> bool:
 
 
 def message_id(envelope: Fields) -> str:
-    """The message's id, the same at each redelivery; empty when there is none."""
+    """The message's id, printable and cut, the same at each redelivery; empty when there is none."""
     message = envelope.fields("message")
-    return message.text("messageId") or message.text("message_id")
+    # Cleaned here and not with the alert: a message we cannot read is told and stored under it, too.
+    return _clean(message.text("messageId")) or _clean(message.text("message_id"))
 
 
 def data(envelope: Fields) -> bytes:
@@ -41,3 +43,7 @@ def data(envelope: Fields) -> bytes:
         return base64.b64decode(bare + "=" * (-len(bare) % 4), validate=True)
     except (binascii.Error, ValueError) as exc:
         raise Unreadable(f"expected base64 in message.data, got {shown(encoded)}") from exc
+
+
+def _clean(message_id: str) -> str:
+    return printable(message_id[: ID_CHARACTERS * 4]).strip()[:ID_CHARACTERS]

@@ -92,6 +92,18 @@ def test_a_message_without_an_alert_is_refused_as_pubsub(data: object, reason: s
     assert (error.reason, error.pubsub, error.message_id) == (reason, True, "77")
 
 
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [("\ud83d", ""), ("a\ud800b\x00", "ab"), (" \x01 ", ""), ("7" * 9_000, "7" * 500), (7, "7"), ([7], "")],
+    ids=["a lone surrogate", "with some", "nothing else", "long", "a number", "a list"],
+)
+def test_an_id_that_no_store_takes_is_cleaned(said: object, kept: str) -> None:
+    """Of a message that is read and of one that is not: its notice is stored under it."""
+    ids = {"messageId": said, "message_id": ABSENT}
+    assert read(envelope(b'{"text": "x"}', **ids)).alerts[0].message_id == kept
+    assert refusal(envelope(b"?", **ids)).message_id == kept
+
+
 def test_a_ping_may_come_in_an_envelope() -> None:
     """Somebody tries whether we are there, by way of Pub/Sub."""
     assert read(envelope(b"{}")) == Reading(ping=True, pubsub=True, message_id="77")

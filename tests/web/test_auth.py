@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import http.server
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -96,6 +97,10 @@ REFUSED_TOKENS: list[tuple[str, dict[str, str], str]] = [
     ("no colon", {"Authorization": "Basic bWFkZS11cA=="}, ""),
     ("letters of another alphabet", {}, "auth_token=%F0%9F%94%A5%ff"),
     ("identities are not taken", {"Authorization": "Bearer a.b.c"}, ""),
+    ("the second of two", {}, f"auth_token=wrong&auth_token={TOKEN}"),
+    ("after an empty one", {}, f"auth_token=&auth_token={TOKEN}"),
+    ("after more fields than anybody sends", {}, "a=b&" * 100 + f"auth_token={TOKEN}"),
+    ("in capitals", {}, f"AUTH_TOKEN={TOKEN}"),
 ]
 
 
@@ -108,6 +113,17 @@ def test_a_wrong_or_missing_token_is_401_and_says_how(
     assert answer.headers["WWW-Authenticate"] == 'Basic realm="notifier"'
     assert content(answer)["error"].startswith("expected WEBHOOK_TOKEN as the basic-auth password")
     assert TOKEN not in str(pager.log)
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [("\xff", 401), ("auth_token=\xff", 401), ("\xed\xa0\x80=a", 401), (f"\xff&auth_token={TOKEN}", 200)],
+    ids=["no UTF-8", "a token of no UTF-8", "a surrogate", "beside the token"],
+)
+def test_a_query_of_any_bytes_is_not_our_mistake(pager: Pager, query: str, status: int) -> None:
+    """As gunicorn hands it over: each byte as one character."""
+    assert pager.post({}, token=None, environ_overrides={"QUERY_STRING": query}).status_code == status
+    assert "our own mistake" not in str(pager.log)
 
 
 def test_a_refused_caller_is_logged_without_what_was_presented(pager: Pager) -> None:
@@ -224,6 +240,28 @@ def test_a_token_signed_by_somebody_else_in_the_name_of_googles_key_is_refused(
     serve(google, google_key)
     with pytest.raises(Forged):
         callers.admit(other_key.token({"kid": google_key.key_id}), None)
+
+
+ELSEWHERE = ("jku", "x5u", "jwk", "x5c", "kid", "iss")
+
+
+@pytest.mark.parametrize("where", ELSEWHERE)
+def test_no_address_in_a_token_is_asked_for_a_key(
+    callers: Callers, google: responses.RequestsMock, google_key: SigningKey, other_key: SigningKey, where: str
+) -> None:
+    """Whoever forges a token would serve the key to it, too. Only Google's own address is asked, by its constant."""
+    serve(google, google_key)
+    with socket.create_server(("127.0.0.1", 0)) as theirs:
+        address = f"http://127.0.0.1:{theirs.getsockname()[1]}/keys"
+        given: Any = {"jwk": {"kty": "RSA", "url": address}, "x5c": [address]}.get(where, address)
+        header = {"kid": google_key.key_id} | ({where: given} if where != "iss" else {})
+        claims = {"iss": given} if where == "iss" else {}
+        with pytest.raises(Forged):
+            callers.admit(other_key.token(header, **claims), None)
+        theirs.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            theirs.accept()
+    assert {call.request.url for call in google.calls} == {CERTIFICATES_URL}
 
 
 def test_a_forged_identity_is_answered_403(

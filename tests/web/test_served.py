@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -299,6 +300,88 @@ def test_a_kept_connection_is_kept_after_a_body_that_was_read(served: Served) ->
                 answer.read()
             assert answer.status == status
         assert connection.sock is first
+
+
+# What the process writes, on both its outputs: ours, functions-framework's and gunicorn's
+
+MARK = "marked-secret-that-nobody-may-log"
+SHOWN: dict[str, bytes] = {
+    "in the query": head(headers={"Authorization": "x"}).replace(b"POST / ", f"POST /?auth_token={MARK} ".encode()),
+    "in the query of no path": f"GET /none?auth_token={MARK} HTTP/1.1\r\nHost: a\r\n\r\n".encode(),
+    "in the query of the framework's path": f"GET /robots.txt?a={MARK} HTTP/1.1\r\nHost: a\r\n\r\n".encode(),
+    "as a password": head("Content-Length: 0", headers={"Authorization": basic("cloud-monitoring", MARK)}),
+    "as a bearer token": head("Content-Length: 0", headers={"Authorization": f"Bearer {MARK}"}),
+    "as an identity": head("Content-Length: 0", headers={"Authorization": f"Bearer {MARK}.{MARK}.{MARK}"}),
+    "as a signature": head("Content-Length: 1", f"X-Twilio-Signature: {MARK}").replace(b"/ ", b"/twilio/sms ") + b"x",
+    "in a link": f"GET /a/{MARK} HTTP/1.1\r\nHost: a\r\n\r\n".encode(),
+    "in a link that is posted": f"POST /a/{MARK} HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n".encode(),
+    "in a path": f"GET /{MARK} HTTP/1.1\r\nHost: a\r\n\r\n".encode(),
+    "in a cookie": head("Content-Length: 0", f"Cookie: status={MARK}"),
+    "with a header that is none": head(f"Authorization {MARK}").replace(b"POST / ", f"POST /?a={MARK} ".encode()),
+    "in a header's name": head(f"{MARK} : x"),
+    "in a header with a NUL": head(f"X-A: \0{MARK}"),
+    "in the version": f"GET /?auth_token={MARK} HTTP/9.{MARK}\r\n\r\n".encode(),
+    "in the method": f"{MARK} / HTTP/1.1\r\nHost: a\r\n\r\n".encode(),
+    "in a line that is no HTTP": f"{MARK}\r\n\r\n".encode(),
+    "in a length": head(f"Content-Length: {MARK}"),
+    "in a coding": head(f"Transfer-Encoding: {MARK}"),
+    "in a chunk's size": head("Transfer-Encoding: chunked") + f"{MARK}\r\n".encode(),
+    "with two lengths": head("Content-Length: 1", "Content-Length: 2").replace(b"/ ", f"/?a={MARK} ".encode()),
+    "to a proxy": f"CONNECT {MARK}.example.com:443 HTTP/1.1\r\nHost: a\r\n\r\n".encode(),
+    "for somebody else": f"GET http://user:{MARK}@a.example/?auth_token={MARK} HTTP/1.1\r\nHost: a\r\n\r\n".encode(),
+    "before it hangs up": head("Content-Length: 900").replace(b"/ ", f"/?auth_token={MARK} ".encode()),
+}
+
+
+@pytest.mark.parametrize("request_bytes", SHOWN.values(), ids=SHOWN.keys())
+def test_no_secret_of_a_request_is_written_to_the_log_of_the_process(served: Served, request_bytes: bytes) -> None:
+    assert MARK.encode() in request_bytes or basic("cloud-monitoring", MARK).encode() in request_bytes
+    answer = served.send(request_bytes)
+    # Whatever is written of it is there when the next request is answered.
+    assert served.ask("POST", "/", b"?")[0].status == 400
+    assert "an alert we could not read" in served.log.read_text()
+    assert MARK not in served.log.read_text()
+    assert not answer.startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("query", ["", f"auth_token={TOKEN}"], ids=["basic", "query"])
+def test_the_token_itself_is_written_to_no_log(served: Served, query: str) -> None:
+    headers = {} if query else HEADERS
+    answer, said = served.ask(
+        "POST", f"/?{query}", b'{"id": "logged%d", "title": "Disk"}' % len(query), headers=headers
+    )
+    assert (answer.status, said["incidents"][0]["state"]) == (200, "open")
+    links = AcknowledgeLinks(webhook_token=TOKEN, public_url=PUBLIC_URL)
+    path = links.url(incident_key("plain", f"logged{len(query)}"), 1, "slack").removeprefix(PUBLIC_URL)
+    for method in (b"GET", b"POST"):
+        page = served.send(method + b" %s HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n" % path.encode())
+        assert page.startswith(b"HTTP/1.1 200")
+    log = served.log.read_text()
+    assert "Disk" in log
+    assert TOKEN not in log
+    assert HEADERS["Authorization"].removeprefix("Basic ") not in log
+    # The simulated channels write what they would send, and that has the link; nothing else does.
+    assert [line for line in log.splitlines() if path in line and "would send this" not in line] == []
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [(b"\xff", 400), (b"auth_token=\xff", 400), (b"auth_token=%ff", 401), (b"%ff=%ff", 401), (b"%", 401)],
+)
+def test_a_query_of_any_bytes_is_refused(served: Served, query: bytes, status: int) -> None:
+    """Gunicorn takes no letters but ASCII's; not every server is so strict."""
+    answer = served.send(head("Content-Length: 0", headers=STRANGER).replace(b"POST / ", b"POST /?%s " % query))
+    assert answer.startswith(b"HTTP/1.1 %d" % status)
+
+
+@pytest.mark.parametrize(
+    "target", ["/", "/tick", "/health", "/a/x", "/twilio/sms", "a.example:443", "http://a.example/"]
+)
+@pytest.mark.parametrize("method", ["TRACE", "CONNECT", "TRACK", "PROPFIND"])
+def test_a_method_that_echoes_or_tunnels_is_refused(served: Served, method: str, target: str) -> None:
+    answer = served.send(f"{method} {target} HTTP/1.1\r\nHost: a\r\nX-Mine: {MARK}\r\n\r\n".encode())
+    assert re.match(rb"HTTP/1.1 (400|404|405) ", answer)
+    assert MARK.encode() not in answer
 
 
 def test_health_over_the_wire(served: Served) -> None:

@@ -150,6 +150,12 @@ def test_an_unreadable_body_in_a_pubsub_push_is_200_and_told_once(pager: Pager) 
     assert pager.told == FREE
 
 
+def test_an_unreadable_pubsub_push_with_an_id_that_cannot_be_stored_is_told_once(pager: Pager) -> None:
+    answers = [pager.post(push(b"Disk full!", "\ud83d")) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert pager.told == FREE
+
+
 def half_readable() -> dict[str, Any]:
     body: dict[str, Any] = json.loads(sample("alertmanager"))
     good = body["alerts"][0]
