@@ -6,11 +6,16 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from tests.firestore_emulator import NoEmulator, any_emulator
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
+
+# An example may take its time: a machine that is busy is no mistake of ours.
+settings.register_profile("unhurried", parent=settings(), deadline=None)
+settings.load_profile("unhurried")
 
 NEVER_SKIPPED_IN_CI = ("browser", "emulator", "gcloud")
 

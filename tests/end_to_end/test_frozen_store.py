@@ -39,7 +39,7 @@ def test_a_frozen_store_wakes_somebody_once_and_never_makes_more_texts_than_the_
         # Of this one's text only the last process knows, until the others see it in Twilio's list.
         assert ours.post("0.C", PROCESSES - 1) == 503
     for number in range(PROCESSES):
-        assert ours.post_until_stored("0.A", number)["opened/sms/0/1"] == "sent"
+        assert ours.post_until_stored("0.A", number)["opened/sms/0/1"] in ("sent", "delivered")
     assert len(ours.providers.texts_of(ref("0.A"))) == 1
     for number, name in enumerate("BCDEF"):
         ours.post_until_stored(f"0.{name}", number % PROCESSES)
