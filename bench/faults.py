@@ -1,9 +1,9 @@
 """Two of Slack, Discord, Twilio, the mail server and Firestore fail while a critical alert comes in.
 
-`python -m bench.faults`: every pair of them, and for each the pairs of faults that differ in how they end; with --all of
-every fault there is (tests/end_to_end/hostile.py). Real processes, Google's Firestore emulator, TLS. While both fail the
-alert is posted once, and must be answered within 10 s; then both are well again, time passes, and it is counted who was
-told how often. Alone on 2 cores it takes about 4 minutes, with --all about 15.
+`python -m bench.faults`: every pair of them, and for each the pairs of faults that differ in how they end; with --all
+of every fault there is (tests/end_to_end/hostile.py). Real processes, Google's Firestore emulator, TLS. While both fail
+the alert is posted once, and must be answered within 10 s; then both are well again, time passes, and it is counted who
+was told how often. Alone on 2 cores it takes about 4 minutes, with --all about 15.
 """
 
 from __future__ import annotations

@@ -98,7 +98,7 @@ class Storm:
         self._taken = taken
         self._mails = mails
         self._names = [f"node-{number:04}" for number in range(incidents)]
-        self._began = 0.0
+        self.began = 0.0
         self.rated = Rated(taken)
         taken.server.react = self.rated.react
         self.ticks: list[tuple[float, float, int]] = []
@@ -120,7 +120,6 @@ class Storm:
         turns = iter(list(enumerate(posts)))
         lock = threading.Lock()
         sent: list[Sent] = []
-        self._began = time.monotonic()
 
         def send() -> None:
             lines = [Line(function) for function in self._functions]
@@ -130,12 +129,12 @@ class Storm:
                 if turn is None:
                     return
                 number, (at, name) = turn
-                time.sleep(max(self._began + at - time.monotonic(), 0))
-                late = time.monotonic() - self._began - at
+                time.sleep(max(self.began + at - time.monotonic(), 0))
+                late = time.monotonic() - self.began - at
                 status, took = lines[number % len(lines)].post(self.body(name))
                 sent.append(Sent(name, status, took, late))
                 if len(sent) % 500 == 0:
-                    said(f"{len(sent):6,} posts after {time.monotonic() - self._began:.0f} s")
+                    said(f"{len(sent):6,} posts after {time.monotonic() - self.began:.0f} s")
 
         with ThreadPoolExecutor(SENDERS) as senders:
             for done in [senders.submit(send) for _ in range(SENDERS)]:
@@ -155,8 +154,8 @@ class Storm:
                 time.sleep(0.2)
             began = time.monotonic()
             status = next(turn).tick().status_code
-            self.ticks.append((began - self._began, time.monotonic() - began, status))
-            said(f"tick at {began - self._began:.0f} s took {time.monotonic() - began:.1f} s")
+            self.ticks.append((began - self.began, time.monotonic() - began, status))
+            said(f"tick at {began - self.began:.0f} s took {time.monotonic() - began:.1f} s")
             if done():
                 return
 
@@ -181,20 +180,20 @@ class Storm:
         """An opening counts; so does, under "not texted", what the cap held back."""
         name = next((word for word in line.replace("**", "").split() if word.startswith("node-")), "")
         if line.startswith(("CRITICAL: ", "ERROR: ", "WARNING: ")):
-            found[name].append(at - self._began)
+            found[name].append(at - self.began)
         elif "not texted: " in line:
-            found[f"not texted {name}"].append(at - self._began)
+            found[f"not texted {name}"].append(at - self.began)
 
     def wanting(self) -> dict[str, int]:
         """How many words are still owed, by channel."""
         heard = self.heard()
-        texted = {text.body.partition(": ")[2].split()[0] for text in self.texts()}
+        texted = {word for text in self.texts() for word in text.body.split() if word.startswith("node-")}
         owed: dict[str, set[str]] = {"slack": set(self._names), "discord": set(self._names), "email": set()}
         for name in self._names:
             severity = self.severity(name)
             if severity != "Warning":
                 owed["email"].add(name)
-            if severity == "Critical" and not any(name in one for one in texted):
+            if severity == "Critical" and name not in texted:
                 for channel in owed.values():
                     channel.add(f"not texted {name}")
         return {channel: len(names - heard[channel].keys()) for channel, names in owed.items()}
@@ -340,12 +339,13 @@ def measure(
 ) -> int:
     """Let it happen, and print what came of it; 1 when that is not as it should be."""
     ended = threading.Event()
+    storm.began = time.monotonic()
 
     def all_told() -> bool:
         return ended.is_set() and not any(storm.wanting().values())
 
     with ThreadPoolExecutor(1) as scheduler:
-        ticking = scheduler.submit(storm.tick_until, all_told, seconds + TOLD_WITHIN, time.monotonic())
+        ticking = scheduler.submit(storm.tick_until, all_told, seconds + TOLD_WITHIN, storm.began)
         sent = storm.pour(seconds)
         ended.set()
         ticking.result()
