@@ -125,7 +125,10 @@ def _warnings(settings: Settings, policy: Policy, channels: set[str], *, deploye
     elif channels == {"sms"}:
         yield "texts are the only channel: nobody can be told why a text was not sent; set SLACK_WEBHOOK_URL"
     if not settings.public_url and not deployed:
-        yield "PUBLIC_URL is not set: messages have no Acknowledge links, and no text is reported on or answered"
+        yield (
+            "PUBLIC_URL is not set: messages have no Acknowledge links, and no text is reported on or answered"
+            " (deploy.sh sets it)"
+        )
     if not settings.heartbeat_url:
         yield "HEARTBEAT_URL is not set: nobody notices when the pager itself has stopped"
     if settings.twilio:
