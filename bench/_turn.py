@@ -62,10 +62,11 @@ def count(pager: str, plan: Plan, taken: dict[str, list[float]], down: list[Wind
 
 
 class Sender:
-    """Sends what fires, and again after a minute of ours; what is answered with 200 only if the pager expects it."""
+    """Sends what fires, and again after a minute of ours: always, or until it is answered with 200."""
 
-    def __init__(self, pager: Pager, stack: ExitStack) -> None:
+    def __init__(self, pager: Pager, stack: ExitStack, again_after: float = MINUTE) -> None:
         self._pager = pager
+        self._again_after = again_after
         self._due: dict[Firing, float] = {}
         self._lock = threading.Lock()
         self._end = threading.Event()
@@ -79,15 +80,21 @@ class Sender:
         with self._lock:
             self._due[Firing(name, datetime.now(UTC))] = 0
 
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is to be sent again; never for a pager to which everything is."""
+        with self._lock:
+            return not self._due
+
     def _run(self) -> None:
         while not self._end.wait(_STEP):
             now = time.monotonic()
             with self._lock:
                 due = [alert for alert, at in self._due.items() if at <= now]
                 # Prometheus sends again what is under way; who waits for a 200 does not.
-                self._due |= dict.fromkeys(due, now + MINUTE if self._pager.resends else math.inf)
+                self._due |= dict.fromkeys(due, now + self._again_after if self._pager.resends else math.inf)
             for post in self._pager.posts(due):
-                self._pool.submit(self._send, post, now + MINUTE)
+                self._pool.submit(self._send, post, now + self._again_after)
 
     def _send(self, post: Post, again_at: float) -> None:
         taken = post.send()
@@ -112,6 +119,7 @@ class Turn:
         self._stack = stack
         self._down: list[Window] = []
         self._began = 0.0
+        self._given_up = threading.Event()
 
     def prepare(self) -> None:
         """Start the pager."""
@@ -149,15 +157,18 @@ class Turn:
     def listen(self) -> Count:
         """Wait until nothing more can come, and count."""
         over = time.monotonic() + OVER
-        while time.monotonic() < over:
+        while time.monotonic() < over and not self._given_up.wait(0.5):
             news = [at for name in self._plan.fires for at in list(self._sink.taken.get(name, ()))]
             missing = any(name not in self._sink.taken for name in self._plan.fires)
             last = max([*news, self._began + self._plan.seconds, *(self._began + window.end for window in self._down)])
             if not missing and time.monotonic() - last >= QUIET:
                 break
-            time.sleep(0.5)
         taken = {name: [at - self._began for at in times] for name, times in list(self._sink.taken.items())}
         return count(self.pager.name, self._plan, taken, self._down)
+
+    def give_up(self) -> None:
+        """Listen no longer: somebody wants it to end."""
+        self._given_up.set()
 
     def _kill(self) -> None:
         """Kill it when planned, also while it starts."""

@@ -1,5 +1,7 @@
 """notifier against Prometheus Alertmanager, both killed in the middle (./dev bench alertmanager).
 
+`python -m bench.alertmanager --help` shows its options; a run takes some three minutes.
+
 The same alerts go to both, the same webhook sink stands behind both, both are killed with SIGKILL at the same moments
 and started again, and the sink says 503 for 2 s of each round, after a calm of 3 s. Counted is what the sink took: the
 time from an alert's firing to its first notification (of which the sink itself needs 0.05 s, and as much to answer),
@@ -139,7 +141,9 @@ def measure(asked: argparse.Namespace, emulator: str, told: Callable[[str], None
         told(f"starting {len(turns)} pagers")
         with ThreadPoolExecutor(len(turns)) as starters:
             list(starters.map(lambda turn: turn[1].prepare(), turns))
-        with ThreadPoolExecutor(len(turns)) as listeners:
+        with ThreadPoolExecutor(len(turns)) as listeners, ExitStack() as listening:
+            for _, turn in turns:  # else an end before its time, by Ctrl-C, would wait for all of them
+                listening.callback(turn.give_up)
             counts = []
             for number, turn in turns:
                 told(f"round {number + 1} of {asked.rounds}: {turn.pager.name}")

@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import requests
 
-from bench._pagers import CONFIGURATION, Alertmanager, Firing, find_alertmanager
+from bench._pagers import CONFIGURATION, Alertmanager, Firing, Pager, Post, find_alertmanager
 from bench._plan import CALM, SINK_DOWN, Plan, Window, plan
 from bench._sink import Sink, sink
-from bench._turn import Count, count
+from bench._turn import Count, Sender, count
 from bench.alertmanager import exit_code, percentile, table
 from tests.builders import NOON, ROOT
+from tests.end_to_end.waiting import wait_until
 
 ROUND = Plan({"a": 1.0, "b": 2.0, "c": 6.0}, kills=(5.0,), sink_down=Window(7.0, 9.0), member=0, seconds=10.0)
 
@@ -96,6 +97,48 @@ def test_only_what_notifier_lost_is_a_failure() -> None:
     assert exit_code([a_count(), a_count(lost=1)]) == 1
 
 
+class Told(Pager):
+    """Remembers every request, and answers each as it is set to."""
+
+    def __init__(self, *, resends: bool, answers_200: bool) -> None:
+        self.name, self.resends, self._answer = "told", resends, answers_200
+        self.sent: list[str] = []
+
+    def prepare(self, stack: ExitStack) -> None: ...
+
+    def begin(self, stack: ExitStack) -> None: ...
+
+    def kill(self, member: int) -> None: ...
+
+    def restart(self) -> None: ...
+
+    def is_up(self) -> bool:
+        return True
+
+    def posts(self, alerts: Sequence[Firing]) -> list[Post]:
+        return [Post([alert], lambda name=alert.name: self._send(name)) for alert in alerts]  # type: ignore[misc]
+
+    def _send(self, name: str) -> bool:
+        self.sent.append(name)
+        return self._answer
+
+
+@pytest.mark.parametrize(
+    ("resends", "answers_200", "is_sent_again"),
+    [(True, True, True), (True, False, True), (False, True, False), (False, False, True)],
+    ids=["Prometheus", "Prometheus, refused", "until 200: taken", "until 200: refused"],
+)
+def test_who_is_sent_an_alert_again(*, resends: bool, answers_200: bool, is_sent_again: bool) -> None:
+    pager = Told(resends=resends, answers_200=answers_200)
+    with ExitStack() as stack:
+        sender = Sender(pager, stack, again_after=0.05)
+        sender.fire("host-1-1")
+        if is_sent_again:
+            wait_until(lambda: len(pager.sent) >= 3, 20)
+        else:
+            wait_until(lambda: pager.sent == ["host-1-1"] and sender.is_done, 20)
+
+
 def posted(one: Sink, body: object) -> int:
     return requests.post(one.url, json=body, timeout=5).status_code
 
@@ -163,11 +206,8 @@ def test_a_real_alertmanager_notifies_the_sink_and_again_after_it_was_killed(tmp
         pager.prepare(stack)
         (post,) = pager.posts([Firing("host-1-1", NOON)])
         for times in (1, 2):
-            until = time.monotonic() + 20
-            while len(one.taken["host-1-1"]) < times and time.monotonic() < until:
-                post.send()
-                time.sleep(0.1)
-            assert len(one.taken["host-1-1"]) == times
+            # As Prometheus does: again and again, and with no effect once it has been notified.
+            wait_until(lambda times=times: post.send() and len(one.taken["host-1-1"]) == times, 20)  # type: ignore[misc]
             pager.kill(0)
             assert not pager.is_up()
             pager.restart()
