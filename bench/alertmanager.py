@@ -1,6 +1,6 @@
 """notifier against Prometheus Alertmanager, both killed in the middle (./dev bench alertmanager).
 
-`python -m bench.alertmanager --help` shows its options; a run takes some three minutes.
+`python -m bench.alertmanager --help` shows its options; a run takes three and a half minutes.
 
 The same alerts go to both, the same webhook sink stands behind both, both are killed with SIGKILL at the same moments
 and started again, and the sink says 503 for 2 s of each round, after a calm of 3 s. Counted is what the sink took: the

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -137,6 +139,21 @@ def test_who_is_sent_an_alert_again(*, resends: bool, answers_200: bool, is_sent
             wait_until(lambda: len(pager.sent) >= 3, 20)
         else:
             wait_until(lambda: pager.sent == ["host-1-1"] and sender.is_done, 20)
+
+
+def test_who_sends_until_200_sends_nothing_twice_at_the_same_time() -> None:
+    answered = threading.Event()
+    pager = Told(resends=False, answers_200=True)
+    with ExitStack() as stack:
+        sender = Sender(pager, stack, again_after=0.01)
+        stack.callback(answered.set)
+        send = pager._send
+        pager._send = lambda name: answered.wait(20) and send(name)  # type: ignore[method-assign]
+        sender.fire("host-1-1")
+        wait_until(lambda: list(sender._due.values()) == [math.inf], 20)
+        answered.set()
+        wait_until(lambda: sender.is_done, 20)
+    assert pager.sent == ["host-1-1"]
 
 
 def posted(one: Sink, body: object) -> int:
