@@ -21,17 +21,20 @@ def wait_until(what: Callable[[], bool], seconds: float) -> None:
 
 
 class Scheduler:
-    """Posts a tick every second, as the real one does every minute."""
+    """Posts a tick every so many seconds, as the real one does every minute."""
 
-    def __init__(self, running: Function, busy: Callable[[str], AbstractContextManager[None]]) -> None:
+    def __init__(
+        self, running: Function, busy: Callable[[str], AbstractContextManager[None]], every: float = 1
+    ) -> None:
         self.begun = 0.0
         """When the last tick began that was answered with 200 (monotonic)."""
         self.end = threading.Event()
         self._function = running
         self._busy = busy
+        self._every = every
 
     def run(self) -> None:
-        while not self.end.wait(1):
+        while not self.end.wait(self._every):
             begun = time.monotonic()
             try:
                 with self._busy("tick"):
@@ -44,10 +47,12 @@ class Scheduler:
 
 @contextmanager
 def ticking(
-    running: Function, busy: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext()
+    running: Function,
+    busy: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext(),
+    every: float = 1,
 ) -> Iterator[Scheduler]:
-    """Ticks, until the block ends. Each is under way within `busy("tick")`."""
-    scheduler = Scheduler(running, busy)
+    """Ticks, one in `every` seconds, until the block ends. Each is under way within `busy("tick")`."""
+    scheduler = Scheduler(running, busy, every)
     thread = threading.Thread(target=scheduler.run)
     thread.start()
     try:
