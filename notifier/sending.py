@@ -108,11 +108,13 @@ class Sender:
         """Send what several incidents owe the free channels, on each of them one post after the other; how each ended.
 
         Where a channel is owed more than a few, a post tells several. One that a channel is too busy for comes again
-        when it has asked for, so that it gets no more than it takes.
+        when it has asked for, so that it gets no more than it takes. What has become a page since the incidents were
+        chosen is texted by itself, and waits for nothing.
         """
-        by_channel: dict[str, dict[Name, Message]] = {}
+        in_turn: dict[tuple[str, Name | None], dict[Name, Message]] = {}
         for name, (channel, message) in messages.items():
-            by_channel.setdefault(channel, {})[name] = message
+            alone = None if message.phone is None else name
+            in_turn.setdefault((channel, alone), {})[name] = message
         outcomes: dict[Name, Outcome] = {}
         begun: set[Name] = set()
 
@@ -131,7 +133,7 @@ class Sender:
                     outcome = msgspec.structs.replace(outcome, detail=words)
                 outcomes.update(dict.fromkeys(names, outcome))
 
-        self.run([partial(send_all, channel, due) for channel, due in by_channel.items()], deadline)
+        self.run([partial(send_all, channel, due) for (channel, _), due in in_turn.items()], deadline)
         late, not_begun = Outcome(Result.UNKNOWN, LATE), Outcome(Result.RETRY, "no time was left")
         # A copy: a send that is not back goes on.
         ended = dict(outcomes)

@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
 import pytest
 
 from notifier.core.alert import Alert, Severity
@@ -314,6 +315,23 @@ class TestTogether:
         assert len(left) == 10
         instance.clock.pass_time(minutes=1)
         assert tick(instance).incidents == 10
+
+    def test_that_become_pages_meanwhile_are_texted_each_by_itself(self, instance: Instance) -> None:
+        policy = msgspec.structs.replace(POLICY, sms=msgspec.structs.replace(POLICY.sms, max_per_hour=20))
+        instance.relay._policy = instance.tick._policy = policy
+        keys = self.owe_many(instance, *["warning"] * 6)
+        instance.clock.pass_time(minutes=POLICY.escalation[Severity.CRITICAL] / timedelta(minutes=1) - 0.2)
+
+        def pass_time(call: str) -> None:
+            # As the posts of a hundred before these take it.
+            if call == "due" and instance.store.calls.count("due") == 1:
+                instance.clock.pass_time(seconds=20)
+
+        instance.store.before = pass_time
+        tick(instance)
+        assert [len(told.roundup) for told in instance.channels["sms"].told] == [0] * 6
+        pages = [stored(instance, key).deliveries["escalated/sms/0/1"].state for key in keys]
+        assert pages == [DeliveryState.SENT] * 6
 
     def test_of_which_one_conflicts_are_told_all_the_same(self, instance: Instance) -> None:
         keys = self.owe_many(instance, *["warning"] * 6)
