@@ -17,7 +17,7 @@ from notifier.core.explaining import explain as explained
 from notifier.core.incident import Entry, Incident, IncidentState
 from notifier.settings import settings_from_environment
 
-_JSON = """\\b
+_JSON = """\b
 JSON: what `incidents --json` says of it, and
   "verdict": text, "happened": [{"at", "text"}], "reasons": [text], "follows": [{"at", "text"}], "cautions": [text]
 

@@ -11,7 +11,7 @@ from notifier.core.incident import OUT, Incident, IncidentState, Kind
 from notifier.core.policy import CHANNELS
 from notifier.core.telling import who
 
-_JSON = """\\b
+_JSON = """\b
 JSON: [{"ref", "key", "generation", "source", "id", "state": open|acknowledged|resolved|test,
   "severity", "effective": what it is treated as, "title", "opened_at", "acknowledged_at", "acknowledged_by",
   "resolved_at", "expired", "told": [who], "deliveries": {name: state}}]

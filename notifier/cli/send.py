@@ -22,7 +22,7 @@ from notifier.settings import settings_from_environment
 from notifier.sources import Unreadable
 from notifier.wiring import App
 
-_JSON = """\\b
+_JSON = """\b
 JSON: what `incidents --json` says of it, and
   "sent": [{"delivery", "to", "kind", "state", "detail"}]: what this call owed, and what became of it
 
