@@ -22,6 +22,8 @@ T = TypeVar("T")
 
 GRACE = 0.25
 """Seconds a send may come back late: it has stopped writing by its deadline, and its thread is on the way."""
+PATIENCE_SECONDS = 1.0
+"""The least that a channel that is too busy is left alone, also if it asks for no time at all (`Retry-After: 0`)."""
 LATE = "no answer before the deadline"
 LOOK_UP_SECONDS = 2.5
 """What reading the provider's list may take: the page that waits for it has its own sending still before it."""
@@ -145,8 +147,10 @@ class Sender:
             if self._clock.monotonic() >= deadline:
                 return Outcome(Result.RETRY, "no time was left")
             outcome = self.send_one(channel, message, deadline)
-            wait = outcome.retry_after
-            if outcome.result is not Result.RETRY or wait is None or self._clock.monotonic() + wait >= deadline:
+            if outcome.result is not Result.RETRY or outcome.retry_after is None:
+                return outcome
+            wait = max(outcome.retry_after, PATIENCE_SECONDS)
+            if self._clock.monotonic() + wait >= deadline:
                 return outcome
             self._clock.sleep(wait)
 

@@ -280,6 +280,12 @@ class TestTogether:
         assert [len(message.roundup) for message in instance.channels["slack"].told] == [15, 5, 5]
         assert instance.clock.now() == began + timedelta(seconds=2)
 
+    def test_are_not_hammered_at_a_busy_channel_that_asks_for_no_time(self, instance: Instance) -> None:
+        self.owe_many(instance, *["warning"] * 5)
+        instance.channels["slack"].ends = [Outcome(Result.RETRY, "too many requests", retry_after=0)] * 50
+        assert tick(instance).sent == {"sent": 5, "retry": 5}
+        assert len(instance.channels["slack"].told) < 10
+
     def test_that_a_channel_is_too_busy_for_are_left_to_the_next_tick(self, instance: Instance) -> None:
         keys = self.owe_many(instance, *["warning"] * 5)
         instance.channels["slack"].ends = [Outcome(Result.RETRY, "too many requests", retry_after=30)]
