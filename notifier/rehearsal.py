@@ -48,11 +48,13 @@ class Changed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
-    """A message that a channel took."""
+    """A message that a channel took, of one incident."""
 
     at: datetime
     channel: str
     message: Message
+    posted: Message
+    """What the channel got: `message` itself, or the roundup that told it with others."""
     incident: Incident
     preview: Callable[[], str]
     """What would have been put on the wire."""
@@ -184,14 +186,22 @@ class Rehearsal:
     def _happened(self, before: Incident | None, incident: Incident) -> None:
         self._events.append(Changed(at=self._clock.now(), before=before, incident=incident))
 
-    def _heard(self, channel: Channel, message: Message) -> Outcome:
-        incident = self._store.incidents[message.incident]
-
+    def _heard(self, channel: Channel, posted: Message) -> Outcome:
         def preview() -> str:
-            return channel.preview(message)
+            return channel.preview(posted)
 
         at = self._clock.now()
-        self._events.append(Told(at=at, channel=channel.name, message=message, incident=incident, preview=preview))
+        self._events += [
+            Told(
+                at=at,
+                channel=channel.name,
+                message=message,
+                posted=posted,
+                incident=self._store.incidents[message.incident],
+                preview=preview,
+            )
+            for message in posted.roundup or (posted,)
+        ]
         return Outcome(Result.SENT)
 
 

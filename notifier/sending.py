@@ -22,6 +22,8 @@ T = TypeVar("T")
 
 GRACE = 0.25
 """Seconds a send may come back late: it has stopped writing by its deadline, and its thread is on the way."""
+PATIENCE_SECONDS = 1.0
+"""The least that a channel that is too busy is left alone, also if it asks for no time at all (`Retry-After: 0`)."""
 LATE = "no answer before the deadline"
 LOOK_UP_SECONDS = 2.5
 """What reading the provider's list may take: the page that waits for it has its own sending still before it."""
@@ -108,16 +110,18 @@ class Sender:
         """Send what several incidents owe the free channels, on each of them one post after the other; how each ended.
 
         Where a channel is owed more than a few, a post tells several. One that a channel is too busy for comes again
-        when it has asked for, so that it gets no more than it takes.
+        when it has asked for, so that it gets no more than it takes. What has become a page since the incidents were
+        chosen is texted by itself, and waits for nothing.
         """
-        by_channel: dict[str, dict[Name, Message]] = {}
+        in_turn: dict[tuple[str, Name | None], dict[Name, Message]] = {}
         for name, (channel, message) in messages.items():
-            by_channel.setdefault(channel, {})[name] = message
+            alone = None if message.phone is None else name
+            in_turn.setdefault((channel, alone), {})[name] = message
         outcomes: dict[Name, Outcome] = {}
         begun: set[Name] = set()
 
         def send_all(channel: str, due: dict[Name, Message]) -> None:
-            posts = in_posts(due)
+            posts = in_posts(due, channel)
             while posts:
                 names = posts.pop(0)
                 begun.update(names)
@@ -131,7 +135,7 @@ class Sender:
                     outcome = msgspec.structs.replace(outcome, detail=words)
                 outcomes.update(dict.fromkeys(names, outcome))
 
-        self.run([partial(send_all, channel, due) for channel, due in by_channel.items()], deadline)
+        self.run([partial(send_all, channel, due) for (channel, _), due in in_turn.items()], deadline)
         late, not_begun = Outcome(Result.UNKNOWN, LATE), Outcome(Result.RETRY, "no time was left")
         # A copy: a send that is not back goes on.
         ended = dict(outcomes)
@@ -143,8 +147,10 @@ class Sender:
             if self._clock.monotonic() >= deadline:
                 return Outcome(Result.RETRY, "no time was left")
             outcome = self.send_one(channel, message, deadline)
-            wait = outcome.retry_after
-            if outcome.result is not Result.RETRY or wait is None or self._clock.monotonic() + wait >= deadline:
+            if outcome.result is not Result.RETRY or outcome.retry_after is None:
+                return outcome
+            wait = max(outcome.retry_after, PATIENCE_SECONDS)
+            if self._clock.monotonic() + wait >= deadline:
                 return outcome
             self._clock.sleep(wait)
 

@@ -337,6 +337,9 @@ class _Reader:
         )
         if simulate and self._on_cloud_run:
             self._warnings.append("SIMULATE is set: nothing is sent, and nobody will be paged")
+        if settings.admin_token and settings.admin_token == settings.webhook_token:
+            words = "ADMIN_TOKEN is WEBHOOK_TOKEN: whoever sends alerts sees the status page, too; make another"
+            self._warnings.append(words)
         if self._problems:
             raise SettingsError(self._problems)
         return msgspec.structs.replace(settings, warnings=tuple(self._warnings))

@@ -109,7 +109,7 @@ def messages(value: str, channel: str) -> list[Message]:
         for key, delivery in incident.deliveries.items()
         if delivery.channel == channel
     ]
-    return told if channel == "sms" else [*told, as_one(told[:MOST])]
+    return told if channel == "sms" else [*told, as_one(told[: MOST[channel]])]
 
 
 class _Page(HTMLParser):

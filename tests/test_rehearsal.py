@@ -191,3 +191,14 @@ def test_what_is_left_is_counted_down() -> None:
     rehearsal = Rehearsal(POLICY)
     bodies = [(BEGAN + minutes(number), [alert(severity="info", incident_id=f"0.{number}")]) for number in range(3)]
     assert [rehearsal.left for _ in rehearsal.play(bodies)] == [2, 1, 0]
+
+
+def test_what_is_due_of_many_at_once_is_told_in_one_message_and_of_each() -> None:
+    # All within one minute, so that the same tick mails them.
+    night = Night(*[(number / 100, alert("warning", f"{number}")) for number in range(6)])
+    mails = [event for event in night.events if isinstance(event, Told) and event.channel == "email"][:6]
+    assert len({event.incident.key for event in mails}) == 6
+    assert {event.at for event in mails} == {BEGAN + timedelta(minutes=10, seconds=40)}
+    assert {event.posted.headline for event in mails} == {"6 alerts: 6 error"}
+    assert {event.message.headline for event in mails} == {"WARNING unanswered 10 min: Disk full"}
+    assert all("6 alerts" in event.preview() for event in mails)

@@ -450,6 +450,12 @@ def test_the_admin_token_is_what_the_status_page_is_seen_with() -> None:
     assert (read.admin_token, read.warnings) == (TOKEN, ())
 
 
+def test_one_token_for_both_is_warned_of() -> None:
+    (words,) = read_settings({"ADMIN_TOKEN": TOKEN, "WEBHOOK_TOKEN": TOKEN}).warnings
+    assert words.startswith("ADMIN_TOKEN is WEBHOOK_TOKEN: whoever sends alerts sees the status page")
+    assert TOKEN not in words
+
+
 def test_the_heartbeat_has_an_address() -> None:
     read = read_settings({"HEARTBEAT_URL": "https://example.com/beat", "WEBHOOK_TOKEN": TOKEN})
     assert (read.heartbeat_url, read.warnings) == ("https://example.com/beat", ())

@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
 import pytest
 
 from notifier.core.alert import Alert, Severity
@@ -273,11 +274,17 @@ class TestTogether:
 
     def test_come_again_when_a_busy_channel_has_asked_for(self, instance: Instance) -> None:
         self.owe_many(instance, *["warning"] * 20)
-        instance.channels["slack"].ends = [SENT, Outcome(Result.RETRY, "too many requests", retry_after=2)]
+        instance.channels["discord"].ends = [SENT, Outcome(Result.RETRY, "too many requests", retry_after=2)]
         began = instance.clock.now()
         assert tick(instance).sent == {"sent": 40}
-        assert [len(message.roundup) for message in instance.channels["slack"].told] == [15, 5, 5]
+        assert [len(message.roundup) for message in instance.channels["discord"].told] == [15, 5, 5]
         assert instance.clock.now() == began + timedelta(seconds=2)
+
+    def test_are_not_hammered_at_a_busy_channel_that_asks_for_no_time(self, instance: Instance) -> None:
+        self.owe_many(instance, *["warning"] * 5)
+        instance.channels["slack"].ends = [Outcome(Result.RETRY, "too many requests", retry_after=0)] * 50
+        assert tick(instance).sent == {"sent": 5, "retry": 5}
+        assert len(instance.channels["slack"].told) < 10
 
     def test_that_a_channel_is_too_busy_for_are_left_to_the_next_tick(self, instance: Instance) -> None:
         keys = self.owe_many(instance, *["warning"] * 5)
@@ -306,14 +313,35 @@ class TestTogether:
 
     def test_that_have_no_time_left_are_not_begun_with(self, instance: Instance) -> None:
         keys = self.owe_many(instance, *["warning"] * 40)
-        instance.channels["slack"].on_send = lambda _: instance.clock.pass_time(seconds=4)
+        instance.channels["discord"].on_send = lambda _: instance.clock.pass_time(seconds=4)
         tick(instance)
-        told = len(instance.channels["slack"].told)
+        told = len(instance.channels["discord"].told)
         assert told == 2
-        left = [key for key in keys if stored(instance, key).deliveries["opened/slack"].state is DeliveryState.PENDING]
+        left = [
+            key for key in keys if stored(instance, key).deliveries["opened/discord"].state is DeliveryState.PENDING
+        ]
         assert len(left) == 10
+        instance.channels["discord"].on_send = lambda _: None
         instance.clock.pass_time(minutes=1)
-        assert tick(instance).incidents == 10
+        tick(instance)
+        assert {stored(instance, key).deliveries["opened/discord"].state for key in keys} == {DeliveryState.SENT}
+
+    def test_that_become_pages_meanwhile_are_texted_each_by_itself(self, instance: Instance) -> None:
+        policy = msgspec.structs.replace(POLICY, sms=msgspec.structs.replace(POLICY.sms, max_per_hour=20))
+        instance.relay._policy = instance.tick._policy = policy
+        keys = self.owe_many(instance, *["warning"] * 6)
+        instance.clock.pass_time(minutes=POLICY.escalation[Severity.CRITICAL] / timedelta(minutes=1) - 0.2)
+
+        def pass_time(call: str) -> None:
+            # As the posts of a hundred before these take it.
+            if call == "due" and instance.store.calls.count("due") == 1:
+                instance.clock.pass_time(seconds=20)
+
+        instance.store.before = pass_time
+        tick(instance)
+        assert [len(told.roundup) for told in instance.channels["sms"].told] == [0] * 6
+        pages = [stored(instance, key).deliveries["escalated/sms/0/1"].state for key in keys]
+        assert pages == [DeliveryState.SENT] * 6
 
     def test_of_which_one_conflicts_are_told_all_the_same(self, instance: Instance) -> None:
         keys = self.owe_many(instance, *["warning"] * 6)

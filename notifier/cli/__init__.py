@@ -48,7 +48,7 @@ Three to begin with:
 
 Settings come from .env.yaml in this folder and, above it, from the environment. For the deployed pager they have to be
 its own, with STATE=firestore and GOOGLE_CLOUD_PROJECT, after `gcloud auth application-default login`. Each command
-teaches more with --help, and answers machines with --json.
+teaches more with --help, and most answer machines with --json.
 
 """
 

@@ -12,8 +12,9 @@ import msgspec
 
 from notifier.cli.live import Proof, probes_of, prove
 from notifier.cli.output import EXIT_CODES, Exit, as_json, print_json, print_table
-from notifier.cli.overview import NAMES, Overview, overview
+from notifier.cli.overview import Overview, overview
 from notifier.core.policy import CHANNELS, Policy, PolicyError
+from notifier.core.wording import CHANNEL_NAMES
 from notifier.policy_file import read_policy
 from notifier.probes.probe import Verdict
 from notifier.settings import Examined, Settings, examine
@@ -89,13 +90,13 @@ def _refuse(mistakes: list[str], *, as_json: bool) -> NoReturn:
 
 
 def _print(shown: Overview) -> None:
-    rows = [["", *(NAMES[channel] for channel in CHANNELS)]]
+    rows = [["", *(CHANNEL_NAMES[channel] for channel in CHANNELS)]]
     for one in shown.severities:
         cells = dict.fromkeys(one.told, "yes") | dict.fromkeys(one.not_configured, "not set")
         rows.append([one.severity, *(cells.get(channel, "-") for channel in CHANNELS)])
     print_table(rows)
     click.echo()
-    ways = {NAMES[channel]: way for channel, way in shown.channels.items()} | shown.decided
+    ways = {CHANNEL_NAMES[channel]: way for channel, way in shown.channels.items()} | shown.decided
     print_table([[name, way] for name, way in ways.items()])
     if shown.warnings:
         click.echo("\nTo be read:")

@@ -11,10 +11,9 @@ from notifier.channels.email import mask_address
 from notifier.channels.wire import host_of, mask_phone
 from notifier.core.alert import Severity
 from notifier.core.policy import CHANNELS, Policy
-from notifier.core.wording import duration, some
+from notifier.core.wording import CHANNEL_NAMES, duration, some
 from notifier.settings import Settings
 
-NAMES = {"log": "log", "slack": "Slack", "discord": "Discord", "email": "email", "sms": "SMS"}
 _SETTING = {
     "slack": "SLACK_WEBHOOK_URL",
     "discord": "DISCORD_WEBHOOK_URL",
@@ -119,7 +118,7 @@ def _warnings(settings: Settings, policy: Policy, channels: set[str], *, deploye
     missing = [name for name in CHANNELS if name in policy.channels - channels - {"log"}]
     if settings.simulate:
         yield "SIMULATE is set: nothing is sent, and nobody is ever paged"
-    yield from (f"{NAMES[name]} is not configured, so it is skipped: set {_SETTING[name]}" for name in missing)
+    yield from (f"{CHANNEL_NAMES[name]} is not configured, so it is skipped: set {_SETTING[name]}" for name in missing)
     if not set(policy.routes[Severity.CRITICAL]) & channels:
         yield "what is critical reaches nobody: it goes to the log alone"
     elif channels == {"sms"}:

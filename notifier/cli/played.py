@@ -12,6 +12,7 @@ import msgspec
 from notifier.core.graphemes import clusters
 from notifier.core.incident import DeliveryState, Incident, IncidentState, Kind
 from notifier.core.ledger import WINDOW
+from notifier.core.message import Message
 from notifier.core.moments import EXPIRES
 from notifier.core.policy import CHANNELS
 from notifier.core.sms_text import size_of
@@ -56,7 +57,7 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
     digests: int
     """Texts for several incidents whose pages the cap had held back; each may be paged several times."""
     messages: dict[str, int]
-    """By channel."""
+    """By channel; one that told of several incidents is one."""
     segments: int
     usd: float
     capped: int
@@ -145,7 +146,8 @@ def _said(told: Told) -> str:
 def totals_of(rows: Sequence[Row], alerts: int, price: float, cap: int) -> Totals:
     """`alerts`: how many were posted. `price`: USD a segment. `cap`: texts an hour."""
     words = Counter(row.event for row in rows)
-    channels = Counter(channel for row in rows for channel in row.channels)
+    posts = {(told.channel, told.at, *_name(told.posted)) for row in rows for told in row.told}
+    channels = Counter(channel for channel, *_ in posts)
     texted_at = [row.at for row in rows for channel in row.channels if channel == "sms"]
     segments = sum(row.segments for row in rows)
     return Totals(
@@ -160,6 +162,10 @@ def totals_of(rows: Sequence[Row], alerts: int, price: float, cap: int) -> Total
         most_texts_in_an_hour=_most_within(texted_at, WINDOW),
         cap=cap,
     )
+
+
+def _name(message: Message) -> tuple[str, int, str]:
+    return message.incident, message.generation, message.delivery
 
 
 def _most_within(moments: Sequence[datetime], window: timedelta) -> int:

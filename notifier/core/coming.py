@@ -36,9 +36,9 @@ def _next_climb(incident: Incident, policy: Policy) -> str:
 
 def _climb(incident: Incident, policy: Policy, severity: Severity) -> str:
     told = {delivery.channel for delivery in incident.deliveries.values()} | {"log"}
-    new = [CHANNEL_NAMES[channel] for channel in policy.routes[severity] if channel not in told]
-    also = (
-        f", and {' and '.join(new)} is told" if len(new) == 1 else f", and {' and '.join(new)} are told" if new else ""
-    )
+    new = [channel for channel in policy.routes[severity] if channel not in told]
+    names = [CHANNEL_NAMES[channel] for channel in new if channel != "sms"]
+    tells = [f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} told"] if names else []
+    also = "".join(f", and {words}" for words in [*tells, *(["phone 1 is texted"] if "sms" in new else [])])
     at = incident.opened_at + policy.escalation[severity]
     return f"it is treated as {severity.value} at {clock_time(at)}{also}"

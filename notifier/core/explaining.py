@@ -23,7 +23,7 @@ from notifier.core.incident import (
     Kind,
 )
 from notifier.core.ledger import Ledger
-from notifier.core.moments import EXPIRES, expires_at, next_page, next_page_due, place_of, steps_left
+from notifier.core.moments import EXPIRES, OVERDUE, expires_at, next_page, next_page_due, place_of, steps_left
 from notifier.core.owing import is_wanted
 from notifier.core.policy import Policy
 from notifier.core.report import Progress
@@ -32,7 +32,6 @@ from notifier.core.wording import duration, some
 
 LATE = timedelta(minutes=2)
 """What is done within this is on time: the tick comes once a minute, and takes a while."""
-TICK_OVERDUE = timedelta(minutes=3)
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
@@ -254,7 +253,7 @@ class _Explainer:
     def _cautions(self) -> Iterator[str]:
         incident = self._incident
         waits = incident.state in (IncidentState.OPEN, IncidentState.ACKNOWLEDGED)
-        if waits and (self._last_tick is None or self._now - self._last_tick > TICK_OVERDUE):
+        if waits and (self._last_tick is None or self._now - self._last_tick > OVERDUE):
             since = f"not been here since {self._at(self._last_tick)}" if self._last_tick else "never been here"
             yield f"The minute tick has {since}: what comes next waits for it, or for the next alert."
         began = incident.started_at

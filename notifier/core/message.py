@@ -16,7 +16,7 @@ from notifier.core.incident import Delivery, Incident, IncidentState, Kind
 from notifier.core.moments import EXPIRES
 from notifier.core.policy import Policy
 from notifier.core.sms_text import fit
-from notifier.core.wording import clock_time, duration
+from notifier.core.wording import CHANNEL_NAMES, clock_time, duration
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -184,9 +184,6 @@ def _has(words: str, part: str) -> bool:
     return re.search(rf"(?<![\w\-.:/@]){re.escape(part)}(?![\w\-/@]|[.:]\w)", words) is not None
 
 
-_NAMES = {"slack": "Slack", "discord": "Discord", "email": "email"}
-
-
 def _sms(first_line: str, incident: Incident, delivery: Delivery, policy: Policy) -> str:
     head, separator, _ = first_line.partition(": ")
     title = incident.title
@@ -201,7 +198,7 @@ def _sms(first_line: str, incident: Incident, delivery: Delivery, policy: Policy
         tail = f"{LEFT_TO_RIGHT_MARK}{tail}"
         text = fit(f"{head}{separator}", title, tail, policy.sms.max_segments)
     if delivery.last_slot and policy.free_channels:
-        more = f"{tail}. Cap reached, more on {_NAMES[policy.free_channels[0]]}"
+        more = f"{tail}. Cap reached, more on {CHANNEL_NAMES[policy.free_channels[0]]}"
         longer = fit(f"{head}{separator}", title, more, policy.sms.max_segments)
         # Only where it costs nothing of what happened.
         if longer.removesuffix(more) == text.removesuffix(tail):

@@ -23,18 +23,18 @@ Name = tuple[str, str]
 
 APART = 4
 """So many that are due at once on one channel are told one by one."""
-MOST = 15
-"""Named in one roundup: with links and whatever has to be escaped, they fit into a message of each channel."""
+MOST = {"slack": 40, "discord": 15, "email": 100}
+"""Named in one roundup of a channel: so many are certain to fit, with their links and whatever has to be escaped."""
 LINE_CHARACTERS = 100
 
 
-def in_posts(due: Mapping[Name, Message]) -> list[tuple[Name, ...]]:
+def in_posts(due: Mapping[Name, Message], channel: str) -> list[tuple[Name, ...]]:
     """The messages that one channel is owed, parted into what is told in one post each.
 
     The most severe first, and of one severity in the order given.
     """
     loudest_first = sorted(due, key=lambda name: due[name].severity, reverse=True)
-    size = MOST if len(loudest_first) > APART else 1
+    size = MOST[channel] if len(loudest_first) > APART else 1
     return [tuple(loudest_first[first : first + size]) for first in range(0, len(loudest_first), size)]
 
 

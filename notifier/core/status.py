@@ -76,6 +76,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
     unresolved: tuple[Shown, ...]
     unresolved_left_out: int
+    unanswered: int
+    """How many nobody has answered, of those left out too."""
     ended: tuple[Shown, ...]
     """Within ENDED_WITHIN, the latest first."""
     ended_left_out: bool
@@ -91,11 +93,6 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     not_used: tuple[str, ...]
     """Those that are not configured, or in no route."""
     phones: tuple[Phone, ...]
-
-    @property
-    def unanswered(self) -> int:
-        """How many of the shown ones nobody has answered."""
-        return sum(one.state is IncidentState.OPEN for one in self.unresolved)
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,6 +123,7 @@ def status_of(known: Known, policy: Policy, phones: Sequence[str], now: datetime
         at=now,
         unresolved=tuple(_shown(one, policy) for one in unresolved[:UNRESOLVED_AT_MOST]),
         unresolved_left_out=max(len(unresolved) - UNRESOLVED_AT_MOST, 0),
+        unanswered=sum(one.state is IncidentState.OPEN for one in unresolved),
         ended=tuple(_shown(one, policy) for one in ended[:ENDED_AT_MOST]),
         ended_left_out=known.ended_left_out,
         unreadable=known.unreadable,

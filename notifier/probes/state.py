@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from notifier.channels.wire import Wire
+from notifier.core.moments import OVERDUE
 from notifier.core.outcome import Outcome
 from notifier.core.wording import duration
 from notifier.ports import Clock, ProvableStore, StoreError
 from notifier.probes.probe import Probe, Shown, failed, proven, unanswered
 
 NO_INCIDENT = "0" * 32
-OVERDUE = timedelta(minutes=3)
 _OK = 200
 
 

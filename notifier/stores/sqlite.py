@@ -276,6 +276,7 @@ def _set_up(database: sqlite3.Connection, deadline: float) -> None:
             # A commit is on the disk before it is answered: what we said 200 to survives a power cut.
             database.execute("PRAGMA synchronous = FULL")
             database.execute(_TABLE)
+            _add_missing(database)
             for index in _INDEXES:
                 database.execute(index)
         except sqlite3.OperationalError as error:
@@ -285,3 +286,16 @@ def _set_up(database: sqlite3.Connection, deadline: float) -> None:
             time.sleep(_LOCK_POLL_SECONDS)
         else:
             return
+
+
+def _add_missing(database: sqlite3.Connection) -> None:
+    """Give a file of an earlier release the column that is new. Of what ended before, the end is not searched for."""
+    names = {row[1] for row in database.execute("PRAGMA table_info(documents)")}
+    # A table of something else, that only has our name for it, stays as it is.
+    if "waiting_since" not in names or "expire_at" in names:
+        return
+    database.execute("BEGIN IMMEDIATE")
+    with database:
+        # Another process may have been faster.
+        if "expire_at" not in {row[1] for row in database.execute("PRAGMA table_info(documents)")}:
+            database.execute("ALTER TABLE documents ADD COLUMN expire_at INTEGER")

@@ -185,3 +185,10 @@ def test_whatever_the_words_they_take_their_columns(text: str, columns: int) -> 
 
 def test_what_fits_is_whole() -> None:
     assert (fitted("重启", 4), fitted("重启", 5), fitted("重启x", 4)) == ("重启", "重启 ", "重… ")
+
+
+def test_a_message_that_tells_of_several_counts_as_one() -> None:
+    rows = played(*[(number / 100, alert("warning", f"{number}")) for number in range(1, 7)])
+    told = [row for row in rows if row.what == "unanswered: now error"]
+    assert [row.channels for row in told] == [["email"]] * 6
+    assert totals_of(told, 6, PRICE, CAP).messages == {"email": 1}

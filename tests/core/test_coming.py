@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import msgspec
 import pytest
 
+from notifier.core.alert import Severity
 from notifier.core.coming import what_follows
 from notifier.core.events import Alerted
 from tests.builders import (
@@ -30,7 +32,7 @@ EVERYBODY = "Everybody who should hear of it has been told; without an answer no
     ("severity", "words"),
     [
         ("critical", "If nobody answers, phone 2 is texted at 12:15 UTC."),
-        ("error", "If nobody answers, it is treated as critical at 12:20 UTC, and SMS is told."),
+        ("error", "If nobody answers, it is treated as critical at 12:20 UTC, and phone 1 is texted."),
         ("warning", "If nobody answers, it is treated as error at 12:10 UTC, and email is told."),
         ("info", EVERYBODY),
     ],
@@ -62,3 +64,11 @@ def test_a_step_that_reaches_no_new_channel_says_only_what_it_is() -> None:
     policy = SHIPPED.deployed({"log", "slack"}, texting(0))
     told = recorded(opened(an_alert("warning"), policy=policy), policy=policy)
     assert what_follows(known(told), policy) == "If nobody answers, it is treated as error at 12:10 UTC."
+
+
+def test_a_step_that_reaches_several_channels_names_each() -> None:
+    deployed = SHIPPED.deployed({"log", "slack", "email", "sms"}, texting(1))
+    policy = msgspec.structs.replace(deployed, escalation={Severity.CRITICAL: timedelta(minutes=20)})
+    told = recorded(opened(an_alert("warning"), policy=policy), policy=policy)
+    words = "If nobody answers, it is treated as critical at 12:20 UTC, and email is told, and phone 1 is texted."
+    assert what_follows(known(told), policy) == words

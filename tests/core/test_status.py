@@ -78,6 +78,7 @@ def test_of_too_many_the_least_urgent_are_left_out_and_counted() -> None:
     status = shown(*many, an_incident("db"))
     assert titles(status)[0] == "db"
     assert (len(status.unresolved), status.unresolved_left_out) == (UNRESOLVED_AT_MOST, 1)
+    assert status.unanswered == UNRESOLVED_AT_MOST + 1
 
 
 def test_what_ended_is_cut_and_said_to_be() -> None:

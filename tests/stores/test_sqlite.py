@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from notifier.core.incident import KEEP_AFTER_END, IncidentState
 from notifier.ports import Gathered, StoreDown, StoreRefused
 from notifier.stores.sqlite import SqliteStore
-from tests.stores.examples import KEY, an_incident
+from tests.stores.examples import KEY, NOON, an_incident
 
 
 @pytest.fixture
@@ -134,6 +135,42 @@ def test_a_database_of_something_else_is_down(store: SqliteStore, file: Path) ->
         other.execute("CREATE TABLE documents (pages)")
     with pytest.raises(StoreDown, match="is not a database of notifier's"):
         store.gather(KEY, soon())
+
+
+def test_a_table_that_only_has_our_name_is_not_changed(store: SqliteStore, file: Path) -> None:
+    with closing(sqlite3.connect(file)) as other:
+        other.execute("CREATE TABLE documents (pages)")
+        with pytest.raises(StoreDown):
+            store.gather(KEY, soon())
+        assert [row[1] for row in other.execute("PRAGMA table_info(documents)")] == ["pages"]
+
+
+def a_file_of_before(file: Path) -> None:
+    """As the release before `expire_at` was searched for left it, with an open incident in it."""
+    with closing(SqliteStore(file)) as store:
+        store.commit(Gathered(KEY), soon(), incident=an_incident())
+    with closing(sqlite3.connect(file)) as other:
+        other.execute("DROP INDEX ended")
+        other.execute("ALTER TABLE documents DROP COLUMN expire_at")
+
+
+def test_a_file_of_an_earlier_release_goes_on(store: SqliteStore, file: Path) -> None:
+    a_file_of_before(file)
+    seen = store.gather(KEY, soon())
+    assert seen.incident == an_incident()
+    over = an_incident(state=IncidentState.RESOLVED, expire_at=NOON + KEEP_AFTER_END)
+    store.commit(seen, soon(), incident=over)
+    assert [one.incident for one in store.ended_since(NOON, 10, soon())] == [over]
+
+
+def test_many_who_open_a_file_of_an_earlier_release_at_once_all_succeed(file: Path) -> None:
+    a_file_of_before(file)
+    stores = [SqliteStore(file) for _ in range(8)]
+    with ThreadPoolExecutor(8) as threads:
+        seen = list(threads.map(lambda store: store.gather(KEY, soon()).incident, stores))
+    assert seen == [an_incident()] * 8
+    for store in stores:
+        store.close()
 
 
 def test_what_sqlite_never_takes_is_our_own_bug(store: SqliteStore) -> None:
