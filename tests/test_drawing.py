@@ -16,7 +16,7 @@ from tests.channels.support import make_message
 from tests.instances import VirtualClock
 
 AT = datetime(2026, 2, 1, 3, 5, tzinfo=UTC)
-HOSTILE = "<script>alert(1)</script> &amp; <b> \"quoted\" 'x' *bold* _it_ [a](b)"
+HOSTILE = "<script>alert(1)</script> &amp; <b> \"quoted\" 'x' *bold* _it_ [a](b) <script>alert(2)"
 DOCUMENTATION = "**Now**\n\n- run `make it`\n- see [the wiki](https://wiki.example/a)\n\n```\na < b\n```"
 
 
@@ -74,6 +74,12 @@ def test_nothing_in_an_alert_is_live(medium: str) -> None:
     page = MEDIA[medium](make_message(headline=HOSTILE, body=HOSTILE, facts=((HOSTILE, HOSTILE),)))
     assert "<script" not in page
     assert words(page).count("<script>alert(1)</script>") >= 4
+
+
+def test_a_mail_begins_with_its_head() -> None:
+    shown = words(as_mail(make_message(headline=HOSTILE)))
+    head = f"{HOSTILE} #7F3K Pager 31 Jan 2026, 12:00 to oncall@example.com"
+    assert shown.startswith(head)
 
 
 def test_discord_shows_escaped_marks_as_written() -> None:

@@ -19,6 +19,7 @@ def read(png: bytes) -> tuple[tuple[int, int], list[bytes]]:
         chunks[named[:4]] = named[4:]
         at += 12 + length
     width, height = struct.unpack(">II", chunks[b"IHDR"][:8])
+    assert chunks[b"IHDR"][8:] == b"\x08\x03\0\0\0"  # eight bits into a palette, not interlaced
     lines = zlib.decompress(chunks[b"IDAT"])
     palette = re.findall(b"(?s)...", chunks[b"PLTE"])
     assert len(lines) == height * (width + 1)
