@@ -12,7 +12,8 @@ from werkzeug import Request, Response
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from notifier.core.answering import answerer
-from notifier.core.incident import Incident, incident_key
+from notifier.core.incident import Incident
+from notifier.core.message import Message
 from notifier.core.outcome import Outcome, Result
 from notifier.core.policy import Policy
 from notifier.sending import Deadlines
@@ -51,6 +52,7 @@ class Stage:
 
     def __init__(self, policy: Policy = SHIPPED) -> None:
         self.clock = VirtualClock()
+        self._keys: dict[str, str] = {}
         self.channels = {name: RecordingChannel(name) for name in ("slack", "discord", "email", "sms")}
         self.store = SqliteStore(":memory:")  # nothing of a story is to outlive it, and a disk makes a night long
         self.app = build(
@@ -69,7 +71,17 @@ class Stage:
 
     def post(self, incident_id: str, **alert: object) -> Incident:
         """An alert comes in."""
-        return self.app.take(msgspec.json.encode({"id": incident_id, **alert}))
+        return self._take(incident_id, {"id": incident_id, **alert})
+
+    def post_by_google(self, incident_id: str, **incident: object) -> Incident:
+        """Cloud Monitoring opens an incident, this minute."""
+        fields = {"incident_id": incident_id, "state": "open", "started_at": int(self.clock.now().timestamp())}
+        return self._take(incident_id, {"incident": {**fields, **incident}, "version": "1.2"})
+
+    def _take(self, incident_id: str, body: object) -> Incident:
+        incident = self.app.take(msgspec.json.encode(body))
+        self._keys[incident_id] = incident.key
+        return incident
 
     def close(self, incident_id: str) -> None:
         self.app.take(msgspec.json.encode({"id": incident_id, "state": "closed"}))
@@ -86,15 +98,18 @@ class Stage:
         self.app.relay.acknowledge(known, known.generation, answerer(name, how), Deadlines.of_request(started, started))
 
     def stored(self, incident_id: str) -> Incident:
-        incident = self.store.gather(incident_key("plain", incident_id), self.clock.monotonic() + 5).incident
+        incident = self.store.gather(self._keys[incident_id], self.clock.monotonic() + 5).incident
         assert incident is not None
         return incident
 
     def link(self, incident_id: str) -> str:
         """The path of the Acknowledge link that Slack was told last."""
-        key = incident_key("plain", incident_id)
-        urls = [one.acknowledge_url for one in self.channels["slack"].told if one.incident == key]
+        urls = [one.acknowledge_url for one in self.told("slack", incident_id)]
         return [url for url in urls if url][-1].removeprefix(SETTINGS["PUBLIC_URL"])
+
+    def told(self, channel: str, incident_id: str) -> list[Message]:
+        """What a channel was told of one incident, in its order."""
+        return [one for one in self.channels[channel].told if one.incident == self._keys[incident_id]]
 
     @contextmanager
     def served(self) -> Iterator[str]:
@@ -128,6 +143,32 @@ def stage(policy: Policy = SHIPPED) -> Iterator[Stage]:
         yield opened
     finally:
         opened.store.close()
+
+
+RUNBOOK = """\
+**Orders are kept, and delivered late.**
+1. Restart the worker: `kubectl rollout restart deploy/worker`
+2. No better? [Call payments](https://wiki.example.com/pay)
+"""
+ORDERS = {
+    "severity": "Critical",
+    "policy_name": "Orders wait",
+    "condition_name": "over 30 min",
+    "policy_user_labels": {"team": "shop"},
+    "resource": {
+        "type": "pubsub_subscription",
+        "labels": {"project_id": "larch-prod", "subscription_id": "shop-orders"},
+    },
+    "resource_name": "larch-prod shop-orders",
+    "resource_type_display_name": "Cloud Pub/Sub Subscription",
+    "summary": (
+        "Oldest unacked message age for larch-prod shop-orders is above the threshold of 1800.000"
+        " with a value of 2412.000."
+    ),
+    "documentation": {"content": RUNBOOK, "mime_type": "text/markdown"},
+    "url": "https://console.cloud.google.com/monitoring/alerting/alerts/0.example?project=larch-prod",
+}
+"""The night's last incident, as Cloud Monitoring tells it."""
 
 
 def night(on: Stage) -> None:
@@ -172,7 +213,7 @@ def night(on: Stage) -> None:
     on.let_pass(7)
     on.close("login")
     on.let_pass(4)
-    on.post("queue", title="Orders wait: the queue is 40 min behind", severity="critical")
+    on.post_by_google("orders", **ORDERS)
     on.let_pass(6)
 
 

@@ -1,16 +1,16 @@
-"""The pictures in docs/pictures can be taken again, and are those that the script takes."""
+"""The pictures in docs/pictures can be taken again, and are those that the script takes and README.md shows."""
 
 from __future__ import annotations
 
+import re
 import struct
 from pathlib import Path
 
 import pytest
 
-from tests.pictures import DESK, FOLDER, MOST_BYTES, PHONE, PICTURES, take
+from tests.builders import ROOT
+from tests.pictures import FOLDER, MOST_BYTES, PICTURES, take
 from tests.web.browser import NoBrowser, browser
-
-SIZES = {name: DESK if name == "status" else PHONE for name in PICTURES}
 
 
 def size(png: bytes) -> tuple[int, int]:
@@ -20,22 +20,35 @@ def size(png: bytes) -> tuple[int, int]:
     return width, height
 
 
+def size_of(name: str) -> tuple[int, int]:
+    """What the picture's screen has."""
+    width, height, scale = PICTURES[name].screen
+    return width * scale, height * scale
+
+
 def test_there_are_just_the_pictures_that_the_script_takes() -> None:
-    assert {file.stem for file in FOLDER.iterdir()} == set(PICTURES)
+    assert {file.name for file in FOLDER.iterdir()} == {f"{name}.png" for name in PICTURES}
+
+
+def test_the_readme_shows_each_of_them_and_no_other() -> None:
+    shown = re.findall(r'(?:src|srcset)="docs/pictures/([^"]+)', (ROOT / "README.md").read_text("utf-8"))
+    assert set(shown) == {f"{name}.png" for name in PICTURES}
 
 
 @pytest.mark.parametrize("name", PICTURES)
 def test_each_is_small_and_of_the_size_of_its_screen(name: str) -> None:
     png = (FOLDER / f"{name}.png").read_bytes()
-    width, height, scale = SIZES[name]
-    assert size(png) == (width * scale, height * scale)
+    assert size(png) == size_of(name)
     assert len(png) <= MOST_BYTES
 
 
 @pytest.mark.browser
-def test_the_script_takes_the_longest_of_them(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["status", "mail"])
+def test_the_script_takes_the_longest_of_them(tmp_path: Path, name: str) -> None:
     try:
         with browser(tmp_path / "profile") as window:
-            assert size(take("status", window)) == DESK[:2]
+            png = take(name, window)
     except NoBrowser as error:
         pytest.skip(str(error))
+    assert size(png) == size_of(name)
+    assert len(png) <= MOST_BYTES

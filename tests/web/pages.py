@@ -10,7 +10,7 @@ from werkzeug.datastructures import Headers
 from werkzeug.test import EnvironBuilder
 
 from notifier.pages import acknowledge, status
-from tests.story import ADMIN_TOKEN, Stage, crowd, night, stage
+from tests.story import ADMIN_TOKEN, ORDERS, Stage, crowd, night, stage
 from tests.web.pager import basic
 
 LONG = "Replication of the orders database lags behind and grows: writes are refused in zone b " * 6
@@ -36,6 +36,10 @@ def acknowledge_pages() -> dict[str, str]:
     for name, title in (("long", LONG), ("turned", TURNED), ("unbroken", UNBROKEN)):
         with _opened(title=title, text=title * 3) as on:
             pages[f"open, {name}"] = _get(on, on.link("db"))
+    with stage() as on:
+        on.post_by_google("orders", **ORDERS)
+        pages["open, with documentation"] = _get(on, on.link("orders"))
+        assert "kubectl rollout restart" in pages["open, with documentation"]
     with _opened() as on:
         path = on.link("db")
         pages["acknowledged"] = _call(on, "POST", path, data={"name": "Ada"})
