@@ -470,9 +470,10 @@ def _wrong_session(dice: Random, known: Known) -> str:
     ends = now + int(SESSION.total_seconds())
     true = dice.choice(known.cookies) if known.cookies and dice.randrange(2) else session(ends)
     at = dice.randrange(len(true))
+    ended = session(now - dice.choice([0, 0, 1, 60, now]))
     return dice.choice(
         [
-            session(now - dice.choice([0, 1, 60, now])),
+            *[ended] * 4,
             session(ends, dice.choice(["", WEBHOOK_TOKEN, WRONG, ADMIN_TOKEN[:-1]])),
             session(ends, purpose=dice.choice([b"", b"notifier acknowledge link"])),
             session(2**64 - 1, WRONG),

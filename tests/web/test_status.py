@@ -174,7 +174,7 @@ def test_the_session_ends_after_twelve_hours(pager: Pager) -> None:
     cookie = cookie_of(sign_in(pager))
     pager.clock.turn(SESSION - timedelta(seconds=1))
     assert ask(pager, headers={"Cookie": cookie}).status_code == 200
-    pager.clock.turn(timedelta(seconds=2))
+    pager.clock.turn(timedelta(seconds=1))
     assert ask(pager, headers={"Cookie": cookie}).status_code == 401
 
 
@@ -244,6 +244,12 @@ def test_no_other_site_can_have_a_browser_sign_in(pager: Pager, site: str) -> No
 @pytest.mark.parametrize("site", ["same-origin", "none"])
 def test_our_own_form_may(pager: Pager, site: str) -> None:
     assert sign_in(pager, **{"Sec-Fetch-Site": site}).status_code == 303
+
+
+@pytest.mark.parametrize("origin", ["null", "https://pager.example.com"])
+def test_our_own_form_may_where_a_browser_does_not_name_the_site(pager: Pager, origin: str) -> None:
+    """Our pages are sent with no-referrer, so browsers give no origin with their form."""
+    assert sign_in(pager, Origin=origin).status_code == 303
 
 
 @pytest.mark.parametrize(
