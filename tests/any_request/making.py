@@ -458,6 +458,7 @@ def _wrong_admin(dice: Random, known: Known) -> tuple[str, str]:
             ("Cookie", f"{COOKIE}, {true}"),
             ("Cookie", f'{COOKIE}="' + 'a="\\;' * 900),
             ("Cookie", ";".join(["a=b"] * 900)),
+            ("query", f"auth_token={ADMIN_TOKEN}"),
             ("query", f"{dice.choice(['token', 'auth_token', 'admin_token', 'sign-out'])}={ADMIN_TOKEN}"),
             ("query", f"{COOKIE}={true}"),
         ]

@@ -222,6 +222,12 @@ def test_a_forged_cookie_is_none(pager: Pager, value: str) -> None:
     assert ask(pager, headers={"Cookie": f"{COOKIE}={value.encode().decode('latin-1')}"}).status_code == 401
 
 
+def test_of_several_cookies_the_first_counts(pager: Pager) -> None:
+    true, forged = f"{COOKIE}={signed()}", f"{COOKIE}=x"
+    assert ask(pager, headers={"Cookie": f"{true}; {forged}"}).status_code == 200
+    assert ask(pager, headers={"Cookie": f"{forged}; {true}"}).status_code == 401
+
+
 def test_signing_out_takes_the_cookie_away(pager: Pager) -> None:
     cookie = cookie_of(sign_in(pager))
     answer = ask(pager, method="POST", data={"sign-out": "1"}, headers={"Cookie": cookie})
@@ -431,3 +437,4 @@ def test_the_token_is_on_no_page_and_in_no_log(pager: Pager) -> None:
         assert ADMIN_TOKEN not in words(answer)
         assert cookie.partition("=")[2] not in words(answer)
     assert ADMIN_TOKEN not in str(pager.log)
+    assert cookie.partition("=")[2] not in str(pager.log)
