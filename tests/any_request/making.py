@@ -396,7 +396,7 @@ def _right_form(dice: Random) -> bytes:
 def _wrong_form(dice: Random) -> bytes:
     wrong = urlencode({"token": _wrong(dice, ADMIN_TOKEN)}, errors="surrogatepass").encode()
     true = f"token={ADMIN_TOKEN}".encode()
-    if dice.randrange(100) == 0:
+    if dice.randrange(40) == 0:
         return true + b" " * dice.choice([FORM_BYTES, FORM_BYTES - len(true) + 1])
     return dice.choice(
         [
