@@ -25,7 +25,8 @@ from notifier.stores.sqlite import SqliteStore
 from notifier.wiring import App, Outside, app_from_environment, build
 from tests.any_request.asked import Asked
 from tests.any_request.making import Known
-from tests.any_request.rightful import ADMIN_TOKEN, WEBHOOK_TOKEN
+from tests.any_request.rightful import WEBHOOK_TOKEN
+from tests.any_request.signed_in import ADMIN_TOKEN
 from tests.web.identities import CALLER, SigningKey, unsigned_token
 from tests.web.pager import FREE, POLICY, ROOT, EmptyList, MemoryLog, RecordingChannel, TurnableClock
 from tests.web.twilio_posts import ACCOUNT, AUTH_TOKEN, PHONES, PUBLIC_URL, SENDER
@@ -58,6 +59,11 @@ class Answer(msgspec.Struct, frozen=True):
     def header(self, name: str) -> str | None:
         return next((value for key, value in self.headers if key.lower() == name.lower()), None)
 
+    @property
+    def cookie(self) -> str:
+        """The value of the cookie it sets; empty where it sets none or takes one away."""
+        return (self.header("Set-Cookie") or "").partition(";")[0].partition("=")[2]
+
 
 class Fuzzed:
     """One instance over an empty store. Its time only moves between requests, and by the dice."""
@@ -82,6 +88,7 @@ class Fuzzed:
         self.log.lines.clear()
         self._links: dict[str, None] = {}
         self._reports: list[tuple[str, str, str]] = []
+        self._cookies: dict[str, None] = {}
         self._read = 0
 
     def ask(self, asked: Asked) -> Answer:
@@ -101,7 +108,10 @@ class Fuzzed:
         if close := getattr(answer, "close", None):
             close()
         status, headers = started[-1]
-        return Answer(int(status.split()[0]), tuple(headers), body)
+        answered = Answer(int(status.split()[0]), tuple(headers), body)
+        if answered.cookie:
+            self._cookies[answered.cookie] = None
+        return answered
 
     def turn(self, dice: Random) -> None:
         """Let time pass."""
@@ -114,7 +124,7 @@ class Fuzzed:
         return connection.total_changes if connection else 0
 
     def known(self) -> Known:
-        """What the channels were told so far, and Google's tokens."""
+        """What the channels were told and browsers given so far, and Google's tokens."""
         for _, message in self.sent[self._read :]:
             if message.acknowledge_url:
                 self._links[message.acknowledge_url.rpartition("/")[2]] = None
@@ -123,7 +133,7 @@ class Fuzzed:
                 self._reports.append((urlsplit(message.report_url).query, sid, PHONES[message.phone]))
         self._read = len(self.sent)
         true, forged = identities()
-        return Known(tuple(self._links), tuple(self._reports), true, forged)
+        return Known(tuple(self._links), tuple(self._reports), true, forged, tuple(self._cookies), self.clock.now())
 
     def close(self) -> None:
         self.store.close()

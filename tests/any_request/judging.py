@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
 import sys
@@ -21,16 +23,18 @@ from tests.any_request.function import Answer, Fuzzed
 from tests.any_request.making import WRONG, Known
 from tests.any_request.places import ELSEWHERE, Place, Who, place_of
 from tests.any_request.rightful import SECRETS, Keys, may
+from tests.any_request.signed_in import form_of, set_cookie_for
 from tests.web.pager import POLICY
 from tests.web.twilio_posts import PHONES
 
 SLOW_SECONDS = 1.0
 HOUR = timedelta(hours=1)
-ANSWERED = {200, 204, 400, 401, 403, 404, 405, 408, 413}
+ANSWERED = {200, 204, 303, 400, 401, 403, 404, 405, 408, 413}
 REFUSED = {400, 401, 403, 404, 405, 408, 413}
 TYPES = {"application/json", "text/html; charset=utf-8", "text/xml; charset=utf-8", None}
 HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 """On every answer, whoever asks for whatever."""
+_STYLE = re.compile(rb"<style>(.*?)</style>", re.DOTALL)
 _LIKE_A_LINK = re.compile(r"(?<![\w-])[\w-]{50}(?![\w-])", re.ASCII)
 _TOUCHING = (
     "socket.connect",
@@ -91,13 +95,15 @@ class Judge:
         self._cpu_time = time.process_time if cpu else lambda: 0.0
         self._texts_at: list[datetime] = []
         self._answered_at: dict[str, list[datetime]] = {}
+        self._refusals: dict[tuple[object, ...], bytes] = {}
 
     def ask(self, asked: Asked, known: Known) -> Judged:
         """Ask, and find what is wrong with it."""
         fuzzed = self._fuzzed
         place = place_of(asked.path)
         acts = asked.method.upper() in place.acts
-        admitted = may(asked, place, Keys(frozenset(known.links), frozenset(known.identities)))
+        now = fuzzed.clock.now()
+        admitted = may(asked, place, Keys(frozenset(known.links), frozenset(known.identities), now))
         changes, sent = fuzzed.changes, len(fuzzed.sent)
         fuzzed.log.lines.clear()
         problems: list[str] = []
@@ -120,6 +126,8 @@ class Judge:
             problems.append(f"{', '.join(name for name, _ in new)} told for somebody who may not")
         if answer.status:
             problems += _of_the_answer(asked, place, answer, admitted=admitted)
+            problems += _of_the_session(asked, place, answer, now)
+            problems += self._of_the_status_page(asked, place, answer)
         problems += self._of_the_texts(sent)
         problems += self._of_the_reply(asked, place, answer)
         problems += _of_the_words(str(fuzzed.log), answer, known)
@@ -143,6 +151,27 @@ class Judge:
         self._texts_at = [at for at in self._texts_at if now - at < HOUR]
         if len(self._texts_at) > POLICY.sms.max_per_hour:
             problems.append(f"{len(self._texts_at)} texts within an hour")
+        return problems
+
+    def _of_the_status_page(self, asked: Asked, place: Place, answer: Answer) -> list[str]:
+        """It says what was asked for, and to whom it says nothing, always the same: not what is open."""
+        method = asked.method.upper()
+        if place.who is not Who.ADMIN or method not in place.methods or (method == "POST" and not asked.whole):
+            return []
+        problems = []
+        accept, kind = asked.header("Accept") or "", answer.header("Content-Type")
+        if answer.body and accept == "application/json" and kind != accept:
+            problems.append(f"{kind} for a machine")
+        if answer.body and accept.startswith("text/html,") and kind == "application/json":
+            problems.append(f"{kind} for a browser")
+        # A browser would open its dialog, which nobody can sign out of.
+        challenge = answer.header("WWW-Authenticate") or ""
+        if "text/html" in accept.lower() and challenge.startswith("Basic"):
+            problems.append("a browser is asked for a password by its dialog")
+        if answer.status in REFUSED and answer.body:
+            form = form_of(asked) if method == "POST" else None
+            if self._refusals.setdefault((answer.status, kind, form), answer.body) != answer.body:
+                problems.append("a refusal that is not like the one before")
         return problems
 
     def _of_the_reply(self, asked: Asked, place: Place, answer: Answer) -> list[str]:
@@ -175,7 +204,7 @@ def _of_the_headers(place: Place, answer: Answer) -> list[str]:
     problems = [f"{name}: {answer.header(name)}" for name, value in HEADERS.items() if answer.header(name) != value]
     if "default-src 'none'" not in (answer.header("Content-Security-Policy") or ""):
         problems.append("no Content-Security-Policy")
-    if answer.status == HTTPStatus.UNAUTHORIZED and place.who is Who.SENDER and not answer.header("WWW-Authenticate"):
+    if answer.status == HTTPStatus.UNAUTHORIZED and not answer.header("WWW-Authenticate"):
         problems.append("401 without WWW-Authenticate")
     if answer.status == HTTPStatus.METHOD_NOT_ALLOWED and not answer.header("Allow"):
         problems.append("405 without Allow")
@@ -190,15 +219,47 @@ def _of_the_content(answer: Answer) -> list[str]:
         return [f"Content-Type: {kind}"]
     if kind == "application/json" and answer.body and not isinstance(json.loads(answer.body), dict):
         return ["the answer is no JSON object"]
+    if kind == "text/html; charset=utf-8" and answer.body:
+        return _of_the_page(answer)
     return []
+
+
+def _of_the_page(answer: Answer) -> list[str]:
+    """Its one style sheet is let through by its hash, and nothing else."""
+    styles = _STYLE.findall(answer.body)
+    policy = answer.header("Content-Security-Policy") or ""
+    allowed = {name: rest.split() for name, _, rest in (part.strip().partition(" ") for part in policy.split(";"))}
+    hashes = [f"'sha256-{base64.b64encode(hashlib.sha256(style).digest()).decode()}'" for style in styles]
+    if len(styles) != 1 or allowed.get("style-src") != hashes or "script-src" in allowed:
+        return [f"a page of {len(styles)} style sheets under {policy}"]
+    return []
+
+
+def _of_the_session(asked: Asked, place: Place, answer: Answer, now: datetime) -> list[str]:
+    """Who signs in or out gets the one cookie for it, to the letter, and nobody else gets any."""
+    form = form_of(asked) if place.who is Who.ADMIN and asked.method.upper() == "POST" else None
+    wanted = set_cookie_for(form, now) if form else None
+    given = [value for name, value in answer.headers if name.lower() == "set-cookie"]
+    problems = []
+    if answer.status == HTTPStatus.SEE_OTHER and wanted is None:
+        problems.append("status 303 for somebody who has posted no true form")
+    if given != ([wanted] if wanted and answer.status == HTTPStatus.SEE_OTHER else []):
+        problems.append(f"it sets {len(given)} cookies, of which {wanted or 'none'} was to be")
+    if answer.status == HTTPStatus.SEE_OTHER and answer.header("Location") != "status":
+        problems.append(f"Location: {answer.header('Location')}")
+    if form and asked.whole and answer.status != form.status:
+        problems.append(f"status {answer.status} for a form that is {form.name}")
+    return problems
 
 
 def _must_be_taken(asked: Asked, place: Place) -> bool:
     """Whether a request that shows what its path asks for has nothing else about it that may be refused."""
     if place.who is Who.TWILIO:
         return asked.whole and len(asked.body) <= FORM_BYTES and asked.body.count(b"&") < FIELDS
-    # How the status page is signed in to is its own affair.
-    return place.who is not Who.ADMIN and asked.query.count("&") < QUERY_FIELDS
+    if place.who is Who.ADMIN:
+        # A form must have come whole; what comes with a GET is not looked at.
+        return asked.whole or asked.method.upper() != "POST"
+    return asked.query.count("&") < QUERY_FIELDS
 
 
 def _of_the_words(log: str, answer: Answer, known: Known) -> list[str]:
@@ -210,6 +271,10 @@ def _of_the_words(log: str, answer: Answer, known: Known) -> list[str]:
             problems.append(f"{secret} in the log")
         if secret in said:
             problems.append(f"{secret} in the answer")
+    shown = answer.body.decode("utf-8", "replace") + str([one for one in answer.headers if one[0] != "Set-Cookie"])
+    for cookie in filter(None, {*known.cookies, answer.cookie}):
+        problems += ["a cookie's value in the log"] * (cookie in log)
+        problems += ["a cookie's value in the answer"] * (cookie in shown)
     # Of all links that there are by then a log is searched faster for anything like one.
     problems += ["an acknowledge link in the log"] * bool(set(known.links).intersection(_LIKE_A_LINK.findall(log)))
     problems += ["an identity token in the log" for token in (*known.identities, *known.forged) if token in log]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from datetime import datetime
 from random import Random
 from urllib.parse import quote, urlencode
 
@@ -11,8 +12,10 @@ import msgspec
 from tests.any_request.asked import Asked
 from tests.any_request.hostile_json import any_body, any_text
 from tests.any_request.places import ELSEWHERE, PLACES, Place, Who
-from tests.any_request.rightful import ADMIN_TOKEN, WEBHOOK_TOKEN, signature
-from tests.web.twilio_posts import PHONES, SENDER, reported, texted
+from tests.any_request.rightful import WEBHOOK_TOKEN, signature
+from tests.any_request.signed_in import ADMIN_TOKEN, COOKIE, FORM_BYTES, FORM_FIELDS, SESSION, session
+from tests.web.pager import NOON
+from tests.web.twilio_posts import PHONES, PUBLIC_URL, SENDER, reported, texted
 
 WRONG = "wrong-token-of-somebody"
 """Presented in vain; it may stand in no log and no answer."""
@@ -134,6 +137,7 @@ TARGET_HEADERS = [
         "X-Twilio-Signature",
         "I-Twilio-Idempotency-Token",
         "Origin",
+        "Sec-Fetch-Site",
     ],
 ]
 HEADER_VALUES = [
@@ -194,6 +198,22 @@ STATUSES = [
     "\x00",
     "delivered ",
 ]
+ACCEPTS = [
+    "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+    "application/json",
+    "*/*",
+    "text/html;q=0, application/json;q=0.1",
+    "application/json, text/html",
+    "TEXT/HTML",
+    "image/png",
+    "text/html;q=nan, */*;q=1e999",
+    ";q=1,,/,*",
+    "\xff",
+    ",".join(["a/b"] * 900),
+]
+OUR_SITE = ["same-origin", "none"]
+OTHER_SITES = ["cross-site", "same-site", "", "Same-Origin", "same-origin,cross-site", "null", "\xff"]
+ORIGINS = [PUBLIC_URL, "null", "https://other.example.com", f"{PUBLIC_URL}.example.com", "\xff"]
 CODES = ["", "0", "30003", "30007", "21610", "30034", "99999", "-1", "1e9", "9" * 30, "é"]
 
 
@@ -208,6 +228,9 @@ class Known(msgspec.Struct, frozen=True):
     """Google's tokens for those who may call."""
     forged: tuple[str, ...] = ()
     """Identity tokens that must let nobody in."""
+    cookies: tuple[str, ...] = ()
+    """What browsers were given at the status page; some have ended."""
+    now: datetime = NOON
 
 
 def any_request(dice: Random, known: Known) -> Asked:
@@ -230,7 +253,7 @@ def any_request(dice: Random, known: Known) -> Asked:
         case Who.TWILIO:
             return _of_twilio(dice, place, known, method, headers, right=right)
         case Who.ADMIN:
-            headers += _admin(dice, right=right)
+            return _of_admin(dice, known, method, headers, right=right)
         case _:
             body = any_body(dice) if place.name == "alerts" or dice.randrange(4) == 0 else body
             name, credential = _credential(dice, known, right=right)
@@ -333,14 +356,138 @@ def _credential(dice: Random, known: Known, *, right: bool) -> tuple[str, str]:
     )
 
 
-def _admin(dice: Random, *, right: bool) -> list[tuple[str, str]]:
-    token = ADMIN_TOKEN if right else _wrong(dice, ADMIN_TOKEN)
-    shown = [
-        ("Authorization", _basic("admin", token)),
-        ("Authorization", f"Bearer {token}"),
-        ("Cookie", f"admin={token}"),
-    ]
-    return [dice.choice(shown)] if dice.randrange(5) else []
+def _of_admin(dice: Random, known: Known, method: str, headers: list[tuple[str, str]], *, right: bool) -> Asked:
+    """Somebody at the status page: signs in or out by its form, or shows a cookie or the token, true or not."""
+    if dice.randrange(4):
+        headers.append(("Accept", dice.choice(ACCEPTS)))
+    body, query = b"", ""
+    if method == "HEAD" and dice.randrange(4):
+        method = "POST"
+    if method == "POST":
+        body = _right_form(dice) if right else _wrong_form(dice)
+        if dice.randrange(2):
+            headers.append(("Sec-Fetch-Site", dice.choice(OUR_SITE if right else OTHER_SITES)))
+            # With a true form: else nobody could tell what it is refused for.
+            body = body if dice.randrange(2) else _right_form(dice)
+        if dice.randrange(2):
+            headers.append(("Origin", dice.choice(ORIGINS)))
+    if method != "POST" or dice.randrange(4) == 0:
+        name, credential = _right_admin(dice, known) if right else _wrong_admin(dice, known)
+        if name == "query":
+            query = credential
+        elif name:
+            headers.append((name, credential))
+    return _sent(dice, Asked(method=method, path="/status", query=query, headers=tuple(headers), body=body))
+
+
+def _right_form(dice: Random) -> bytes:
+    return dice.choice(
+        [
+            urlencode({"token": ADMIN_TOKEN}).encode(),
+            urlencode({"token": f" {ADMIN_TOKEN}\r\n"}).encode(),
+            f"token=&token={ADMIN_TOKEN}&token={WRONG}".encode(),
+            b"&".join([f"token={ADMIN_TOKEN}".encode(), *[b"x=%ff"] * (FORM_FIELDS - 1)]),
+            b"sign-out=1",
+            f"token={WRONG}&sign%2Dout=x".encode(),
+        ]
+    )
+
+
+def _wrong_form(dice: Random) -> bytes:
+    wrong = urlencode({"token": _wrong(dice, ADMIN_TOKEN)}, errors="surrogatepass").encode()
+    true = f"token={ADMIN_TOKEN}".encode()
+    if dice.randrange(40) == 0:
+        return true + b" " * dice.choice([FORM_BYTES, FORM_BYTES - len(true) + 1])
+    return dice.choice(
+        [
+            wrong,
+            wrong,
+            b"token=x&" + true,
+            b"token=+&" + true,
+            b"",
+            b"token",
+            b"sign-out&sign-out=",
+            true.replace(b"token=", b"Token=", 1),
+            true.replace(b"=", b"%3D", 1),
+            b"&".join([true, *[b"x=1"] * FORM_FIELDS]),
+            f'{{"token": "{ADMIN_TOKEN}", "sign-out": "1"}}'.encode(),
+            f'--x\r\nContent-Disposition: form-data; name="token"\r\n\r\n{ADMIN_TOKEN}\r\n--x--\r\n'.encode(),
+            b"\xff\x00" + true,
+            any_body(dice),
+        ]
+    )
+
+
+def _right_admin(dice: Random, known: Known) -> tuple[str, str]:
+    """A header, and what stands in it."""
+    now = int(known.now.timestamp())
+    # Not always of this pager: its other instances give out cookies, too.
+    ends = now + dice.choice([1, 60, int(SESSION.total_seconds()), 10**9])
+    value = dice.choice(known.cookies) if known.cookies and dice.randrange(2) else session(ends)
+    return dice.choice(
+        [
+            ("Authorization", _basic(dice.choice(["admin", "", "\xff"]), ADMIN_TOKEN)),
+            ("Authorization", f"{dice.choice(['Bearer', 'bEARER '])} {ADMIN_TOKEN}"),
+            ("Cookie", f"{COOKIE}={value}"),
+            ("Cookie", f'a=b; {COOKIE}="{value}" ;\xff'),
+            ("Cookie", f"{COOKIE}={value}; {COOKIE}={_wrong_session(dice, known)}"),
+        ]
+    )
+
+
+def _wrong_admin(dice: Random, known: Known) -> tuple[str, str]:
+    """A header, or the query, and what stands in it; empty for nothing."""
+    wrong = _wrong(dice, ADMIN_TOKEN)
+    bent = _wrong_session(dice, known)
+    true = session(int((known.now + SESSION).timestamp()))
+    return dice.choice(
+        [
+            ("", ""),
+            ("Authorization", _basic("admin", wrong)),
+            ("Authorization", _basic(ADMIN_TOKEN, wrong)),
+            ("Authorization", f"Bearer {wrong}"),
+            ("Authorization", f"Bearer {WEBHOOK_TOKEN}"),
+            ("Authorization", f"Bearer {true}"),
+            ("Authorization", _basic("admin", true)),
+            ("Cookie", f"{COOKIE}={bent}"),
+            ("Cookie", f"{COOKIE}={bent}"),
+            ("Cookie", f"{COOKIE}={bent}"),
+            ("Cookie", f"{COOKIE}={bent}; {COOKIE}={true}"),
+            ("Cookie", f"{dice.choice(['notifier', COOKIE.lower(), COOKIE + 'x', '', 'admin'])}={true}"),
+            ("Cookie", f"{COOKIE}={dice.choice([ADMIN_TOKEN, WRONG, '', chr(34), '%22' + true])}"),
+            ("Cookie", f"{COOKIE}, {true}"),
+            ("Cookie", f'{COOKIE}="' + 'a="\\;' * 900),
+            ("Cookie", ";".join(["a=b"] * 900)),
+            ("query", f"auth_token={ADMIN_TOKEN}"),
+            ("query", f"{dice.choice(['token', 'auth_token', 'admin_token', 'sign-out'])}={ADMIN_TOKEN}"),
+            ("query", f"{COOKIE}={true}"),
+        ]
+    )
+
+
+def _wrong_session(dice: Random, known: Known) -> str:
+    """A cookie that has ended, is of another key, or has one of its signs changed."""
+    now = int(known.now.timestamp())
+    ends = now + int(SESSION.total_seconds())
+    true = dice.choice(known.cookies) if known.cookies and dice.randrange(2) else session(ends)
+    at = dice.randrange(len(true))
+    ended = session(now - dice.choice([0, 0, 1, 60, now]))
+    return dice.choice(
+        [
+            *[ended] * 4,
+            session(ends, dice.choice(["", WEBHOOK_TOKEN, WRONG, ADMIN_TOKEN[:-1]])),
+            session(ends, purpose=dice.choice([b"", b"notifier acknowledge link"])),
+            session(2**64 - 1, WRONG),
+            true[:at] + ("A" if true[at] != "A" else "B") + true[at + 1 :],
+            true[:11] + "A" * 21,
+            true[:at],
+            f"{true}{dice.choice(['A', '=', '==', ' A'])}",
+            f"{true[:at]}.{true[at:]}",
+            true.swapcase(),
+            "A" * 32,
+            "\xff" * 32,
+        ]
+    )
 
 
 def _wrong(dice: Random, token: str) -> str:

@@ -15,7 +15,7 @@ class Who(Enum):
     SENDER = "WEBHOOK_TOKEN, or a Google identity of OIDC_EMAILS"
     LINK = "whoever has the link"
     TWILIO = "Twilio's signature"
-    ADMIN = "ADMIN_TOKEN"
+    ADMIN = "ADMIN_TOKEN, or the cookie given for it"
     ANYBODY = "anybody"
 
 
@@ -46,8 +46,8 @@ PLACES = (
     Place("report", STATUS_PATH, Who.TWILIO, ("POST",), ("POST",), weight=10),
     Place("text", TEXT_PATH, Who.TWILIO, ("POST",), ("POST",), weight=12),
     Place("health", "/health", Who.ANYBODY, ("GET", "HEAD"), weight=3),
-    # The sign-in form comes by GET and goes by POST; neither changes the state.
-    Place("status", "/status", Who.ADMIN, ("GET", "HEAD", "POST"), weight=6),
+    # A POST signs in or out, and changes a browser's cookie, never the state.
+    Place("status", "/status", Who.ADMIN, ("GET", "HEAD", "POST"), weight=12),
 )
 ELSEWHERE = Place("elsewhere", "", Who.ANYBODY, ())
 """Where nothing is."""

@@ -1,6 +1,7 @@
 """Whether a request carries what its path asks for, judged without the code that judges it in earnest.
 
-Twilio's signature is made by Twilio's own library; links are those that the channels were really told.
+Twilio's signature is made by Twilio's own library; links are those that the channels were really told; the status
+page's form and cookie are in tests.any_request.signed_in.
 """
 
 from __future__ import annotations
@@ -8,7 +9,8 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Collection
-from urllib.parse import parse_qsl, unquote_to_bytes
+from datetime import datetime
+from urllib.parse import parse_qsl
 
 import msgspec
 from twilio.request_validator import RequestValidator
@@ -16,10 +18,10 @@ from werkzeug.datastructures import MultiDict
 
 from tests.any_request.asked import Asked
 from tests.any_request.places import Place, Who
+from tests.any_request.signed_in import ADMIN_TOKEN, form_of, is_signed_in
 from tests.web.twilio_posts import AUTH_TOKEN, PUBLIC_URL
 
 WEBHOOK_TOKEN = "made-up-token-of-the-fuzzer"
-ADMIN_TOKEN = "made-up-token-of-the-admin"
 SECRETS = (WEBHOOK_TOKEN, ADMIN_TOKEN, AUTH_TOKEN)
 
 _TWILIO = RequestValidator(AUTH_TOKEN)
@@ -33,6 +35,8 @@ class Keys(msgspec.Struct, frozen=True):
     """The last parts of the links that answer an incident."""
     identities: frozenset[str]
     """Google's tokens for those who may call."""
+    now: datetime
+    """By the pager's clock."""
 
 
 def may(asked: Asked, place: Place, keys: Keys) -> bool:
@@ -41,31 +45,31 @@ def may(asked: Asked, place: Place, keys: Keys) -> bool:
         case Who.ANYBODY:
             return True
         case Who.SENDER:
-            return _shows(asked, {WEBHOOK_TOKEN, *keys.identities})
+            return not {WEBHOOK_TOKEN, *keys.identities}.isdisjoint(_in_the_header(asked) | _in_the_query(asked))
         case Who.LINK:
             return asked.path.removeprefix(place.path) in keys.links
         case Who.TWILIO:
             return _is_signed(asked)
         case Who.ADMIN:
-            return _shows(asked, {ADMIN_TOKEN}) or _holds(asked, ADMIN_TOKEN)
+            if asked.method.upper() == "POST":
+                # Whoever signs out need not have been signed in: it takes something from nobody but that browser.
+                return form_of(asked).taken
+            return ADMIN_TOKEN in _in_the_header(asked) or is_signed_in(asked, keys.now)
 
 
-def _shows(asked: Asked, secrets: set[str]) -> bool:
-    """In the Authorization header as a whole word of it or as its password, or in the query under its name."""
+def _in_the_header(asked: Asked) -> set[str]:
+    """What the Authorization header shows: each whole word of it, and its password."""
     header = asked.header("Authorization") or ""
     shown = {*re.split(r'[\s=",;:]+', header)}
     scheme, _, rest = header.partition(" ")
     if scheme.lower() == "basic":
         shown.add(_decoded(rest).partition(":")[2])
+    return shown
+
+
+def _in_the_query(asked: Asked) -> set[str]:
     # The first of a name counts; an empty one is one.
-    named = [value for name, value in _pairs(asked.query) if name == "auth_token"]
-    return not secrets.isdisjoint(shown | set(named[:1]))
-
-
-def _holds(asked: Asked, secret: str) -> bool:
-    """Anywhere: how the status page is signed in to is its own affair, but never without the secret."""
-    body = unquote_to_bytes(asked.body.replace(b"+", b" "))
-    return secret.encode() in body or any(secret in value for _, value in asked.headers) or secret in asked.query
+    return set([value for name, value in _pairs(asked.query) if name == "auth_token"][:1])
 
 
 def _is_signed(asked: Asked) -> bool:

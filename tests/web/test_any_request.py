@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import timedelta
 from random import Random
 from typing import Any
 from urllib.parse import urlencode
@@ -25,10 +26,11 @@ from tests.any_request.function import PACES, Answer, Fuzzed, google_served, ide
 from tests.any_request.judging import SLOW_SECONDS, Judge
 from tests.any_request.making import Known, any_request
 from tests.any_request.places import PLACES, place_of
-from tests.any_request.rightful import ADMIN_TOKEN, WEBHOOK_TOKEN, Keys, may, signature
+from tests.any_request.rightful import WEBHOOK_TOKEN, Keys, may, signature
 from tests.any_request.rounds import Finding, play, smallest
+from tests.any_request.signed_in import ADMIN_TOKEN, COOKIE, FORM_BYTES, session
 from tests.sources.bodies import raw
-from tests.web.pager import basic
+from tests.web.pager import NOON, basic
 
 
 @pytest.fixture(autouse=True)
@@ -64,16 +66,15 @@ def test_a_round_of_the_long_run(number: int) -> None:
     assert played.sent > 50
     reached = {(place, status) for place, admitted, status in played.ways if admitted}
     assert reached >= {("alerts", 200), ("alerts", 400), ("tick", 200), ("link", 200), ("report", 204), ("text", 200)}
+    assert reached >= {("status", 200), ("status", 303)}
     refused = {(place, status) for place, admitted, status in played.ways if not admitted}
     assert refused >= {("alerts", 401), ("alerts", 403), ("link", 404), ("report", 403), ("text", 403)}
+    assert refused >= {("status", 401), ("status", 403)}
 
 
 def test_every_path_of_the_function_is_in_the_table() -> None:
     rules = {str(rule.rule).partition("<")[0]: rule.methods for rule in _URLS.iter_rules()}
-    asked = {place.path: set(place.methods) for place in PLACES}
-    # The status page is still to come.
-    assert {path: methods for path, methods in asked.items() if path in rules} == rules
-    assert asked.keys() - rules.keys() <= {"/status"}
+    assert {place.path: set(place.methods) for place in PLACES} == rules
 
 
 # The judge itself: what it is there to find
@@ -81,6 +82,7 @@ def test_every_path_of_the_function_is_in_the_table() -> None:
 
 TRUE: dict[str, Any] = {"headers": (("Authorization", f"Bearer {WEBHOOK_TOKEN}"),)}
 STRANGER = Asked()
+SESSION = session(int((NOON + timedelta(hours=12)).timestamp()))
 
 
 def told(fuzzed: Fuzzed) -> None:
@@ -100,6 +102,10 @@ def logged(fuzzed: Fuzzed) -> None:
     fuzzed.log.write(Severity.INFO, f"a caller came with {WEBHOOK_TOKEN}")
 
 
+def told_of_a_browser(fuzzed: Fuzzed) -> None:
+    fuzzed.log.write(Severity.INFO, f"somebody came with {SESSION}")
+
+
 def failed(_: Fuzzed) -> None:
     raise ZeroDivisionError("by itself")
 
@@ -115,6 +121,7 @@ CARELESS: dict[str, tuple[Callable[[Fuzzed], None], str]] = {
     "writes": (written, "1 documents were written for somebody who may not"),
     "connects": (connected, "it touched socket.getaddrinfo"),
     "logs a secret": (logged, f"{WEBHOOK_TOKEN} in the log"),
+    "logs a cookie": (told_of_a_browser, "a cookie's value in the log"),
     "raises": (failed, "it raised ZeroDivisionError: by itself"),
     "takes its time": (slept, "slow: 1.0"),
 }
@@ -138,7 +145,7 @@ def test_the_judge_sees_what_a_refused_caller_brought_about(also: Callable[[Fuzz
     careless = Careless(lambda _: None)
     careless.ask(asked_with(raw("cloud_monitoring_open"), **TRUE))
     careless.also = also
-    (found, *_) = Judge(careless).ask(STRANGER, Known()).problems
+    (found, *_) = Judge(careless).ask(STRANGER, Known(cookies=(SESSION,))).problems
     assert found.startswith(problem)
 
 
@@ -189,6 +196,110 @@ def test_the_judge_sees_what_is_wrong_with_an_answer(
     assert list(Judge(Answering(answer)).ask(STRANGER, Known()).problems) == problems
 
 
+def posted(form: str, **headers: str) -> Asked:
+    """A form to the status page."""
+    return asked_with(
+        form.encode(), path="/status", headers=tuple((k.replace("_", "-"), v) for k, v in headers.items())
+    )
+
+
+def shown(name: str, value: str) -> Asked:
+    """A header to the status page."""
+    return Asked(method="GET", path="/status", headers=((name, value),))
+
+
+SIGNS_IN = posted(f"token={ADMIN_TOKEN}")
+COOKIE_SET = f"{COOKIE}={SESSION}; Max-Age=43200; Path=/status; HttpOnly; SameSite=Lax; Secure"
+HTML = {"Content-Type": "text/html; charset=utf-8"}
+SIGNED_IN = {"Location": "status", "Set-Cookie": COOKIE_SET}
+ASKED_BACK = "it sets 1 cookies, of which none was to be"
+NO_FORM = "status 303 for somebody who has posted no true form"
+AT_THE_STATUS_PAGE: dict[str, tuple[Asked, int, dict[str, str], list[str]]] = {
+    "signed in": (SIGNS_IN, 303, SIGNED_IN, []),
+    "no cookie": (SIGNS_IN, 303, {"Location": "status"}, [f"it sets 0 cookies, of which {COOKIE_SET} was to be"]),
+    "a cookie for scripts": (
+        SIGNS_IN,
+        303,
+        {"Location": "status", "Set-Cookie": COOKIE_SET.replace(" HttpOnly;", "")},
+        [f"it sets 1 cookies, of which {COOKIE_SET} was to be"],
+    ),
+    "sent elsewhere": (SIGNS_IN, 303, SIGNED_IN | {"Location": "//a.example"}, ["Location: //a.example"]),
+    "turned away": (SIGNS_IN, 401, {}, ["status 401 for somebody who may", "status 401 for a form that is TRUE"]),
+    "told the cookie": (
+        SIGNS_IN,
+        303,
+        SIGNED_IN | {"X-Also": SESSION},
+        ["a cookie's value in the answer"],
+    ),
+    "in with a wrong one": (
+        posted("token=x"),
+        303,
+        SIGNED_IN,
+        [
+            "status 303 for somebody who may not",
+            NO_FORM,
+            ASKED_BACK,
+            "status 303 for a form that is WRONG",
+        ],
+    ),
+    "refused with a cookie": (posted("token=x"), 401, {"Set-Cookie": COOKIE_SET}, [ASKED_BACK]),
+    "of another site": (
+        posted(f"token={ADMIN_TOKEN}", Sec_Fetch_Site="cross-site"),
+        303,
+        SIGNED_IN,
+        [
+            "status 303 for somebody who may not",
+            NO_FORM,
+            ASKED_BACK,
+            "status 303 for a form that is OTHER_SITE",
+        ],
+    ),
+    "a cookie to who looks": (shown("Cookie", f"{COOKIE}={SESSION}"), 200, {"Set-Cookie": COOKIE_SET}, [ASKED_BACK]),
+    "shown to a stranger": (shown("Cookie", "a=b"), 200, {}, ["status 200 for somebody who may not"]),
+    "a page for a machine": (
+        shown("Accept", "application/json"),
+        401,
+        HTML,
+        [
+            "a page of 0 style sheets under default-src 'none'",
+            "text/html; charset=utf-8 for a machine",
+        ],
+    ),
+    "no page for a browser": (
+        shown("Accept", "text/html,*/*"),
+        401,
+        {},
+        ["application/json for a browser", "a browser is asked for a password by its dialog"],
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "headers", "problems"), AT_THE_STATUS_PAGE.values(), ids=AT_THE_STATUS_PAGE.keys()
+)
+def test_the_judge_sees_what_is_wrong_at_the_status_page(
+    asked: Asked, status: int, headers: dict[str, str], problems: list[str]
+) -> None:
+    answer = Answer(status, tuple((SOUND | headers).items()), b"{}")
+    assert list(Judge(Answering(answer)).ask(asked, Known()).problems) == problems
+
+
+@pytest.mark.parametrize("policy", ["style-src 'unsafe-inline'", "style-src 'sha256-AAAA'", ""])
+def test_the_judge_sees_a_style_that_is_not_let_through_by_its_hash(policy: str) -> None:
+    headers = SOUND | HTML | {"Content-Security-Policy": f"default-src 'none'; {policy}"}
+    answer = Answer(404, tuple(headers.items()), b"<style>a{}</style>")
+    (problem,) = Judge(Answering(answer)).ask(Asked(method="GET", path="/a/x"), Known()).problems
+    assert problem.startswith("a page of 1 style sheets")
+
+
+def test_the_judge_sees_a_refusal_that_tells_what_is_open() -> None:
+    answering = Answering(Answer(401, tuple(SOUND.items()), b'{"open": 0}'))
+    judge = Judge(answering)
+    assert judge.ask(shown("Cookie", "a=b"), Known()).problems == ()
+    answering._answer = Answer(401, tuple(SOUND.items()), b'{"open": 1}')
+    assert judge.ask(shown("Cookie", "a=b"), Known()).problems == ("a refusal that is not like the one before",)
+
+
 def test_the_judge_sees_who_is_turned_away_with_the_true_token() -> None:
     refusal = Answer(401, tuple(SOUND.items()), b"{}")
     assert Judge(Answering(refusal)).ask(Asked(**TRUE), Known()).problems == ("status 401 for somebody who may",)
@@ -219,21 +330,45 @@ SHOWN: list[tuple[Asked, bool]] = [
     (Asked(path="/twilio/sms", body=FORM, **TRUE), False),
     (Asked(path="/twilio/sms", body=FORM, headers=signed("/twilio/sms")), True),
     (Asked(path="/twilio/sms", body=FORM, headers=signed("/twilio/status")), False),
-    (Asked(path="/status", **TRUE), False),
-    (Asked(path="/status", headers=(("Authorization", basic("u", ADMIN_TOKEN)),)), True),
+    (Asked(method="GET", path="/status", **TRUE), False),
+    (shown("Authorization", basic("u", ADMIN_TOKEN)), True),
+    (shown("Authorization", f"Bearer {ADMIN_TOKEN}"), True),
+    (Asked(method="GET", path="/status", query=f"auth_token={ADMIN_TOKEN}"), False),
+    (Asked(path="/status", headers=(("Authorization", basic("u", ADMIN_TOKEN)),)), False),
+    (shown("Cookie", f"{COOKIE}={SESSION}"), True),
+    (shown("Cookie", f"a=b; {COOKIE}={SESSION}; {COOKIE}=x"), True),
+    (shown("Cookie", f"{COOKIE}=x; {COOKIE}={SESSION}"), False),
+    (shown("Cookie", f"notifier={SESSION}"), False),
+    (shown("Cookie", f"{COOKIE}={ADMIN_TOKEN}"), False),
+    (shown("Cookie", f"{COOKIE}={session(int(NOON.timestamp()))}"), False),
+    (shown("Cookie", f"{COOKIE}={session(int(NOON.timestamp()) + 1)}"), True),
+    (shown("Cookie", f"{COOKIE}={session(2**40, WEBHOOK_TOKEN)}"), False),
+    (shown("Cookie", f"{COOKIE}={session(2**40, purpose=b'')}"), False),
+    (shown("Cookie", f"{COOKIE}={SESSION[:-1]}A"), False),
+    (SIGNS_IN, True),
+    (posted(f"token=&token=+{ADMIN_TOKEN}%0A"), True),
+    (posted(f"token=x&token={ADMIN_TOKEN}"), False),
+    (posted(f"Token={ADMIN_TOKEN}"), False),
+    (posted("sign-out=1"), True),
+    (posted("sign-out="), False),
+    (posted("sign-out=1", Sec_Fetch_Site="same-site"), False),
+    (posted(f"token={ADMIN_TOKEN}", Sec_Fetch_Site="same-origin"), True),
+    (posted(f"token={ADMIN_TOKEN}", Origin="null"), True),
+    (posted(f"token={ADMIN_TOKEN}{'&x=1' * 10}"), False),
+    (posted(f"token={ADMIN_TOKEN}{' ' * FORM_BYTES}"), False),
 ]
 
 
-@pytest.mark.parametrize(("asked", "shown"), SHOWN, ids=range(len(SHOWN)))
-def test_the_judge_knows_who_has_shown_what_a_path_asks_for(asked: Asked, shown: bool) -> None:  # noqa: FBT001
-    assert may(asked, place_of(asked.path), Keys(frozenset({LINK}), frozenset())) is shown
+@pytest.mark.parametrize(("asked", "may_be_let_in"), SHOWN, ids=range(len(SHOWN)))
+def test_the_judge_knows_who_has_shown_what_a_path_asks_for(asked: Asked, may_be_let_in: bool) -> None:  # noqa: FBT001
+    assert may(asked, place_of(asked.path), Keys(frozenset({LINK}), frozenset(), NOON)) is may_be_let_in
 
 
 @pytest.mark.parametrize("number", range(len(identities()[1])))
 def test_the_judge_takes_no_forged_identity_for_a_true_one(number: int) -> None:
     true, forged = identities()
     asked = Asked(headers=(("Authorization", f"Bearer {forged[number]}"),))
-    assert not may(asked, place_of("/"), Keys(frozenset(), frozenset(true)))
+    assert not may(asked, place_of("/"), Keys(frozenset(), frozenset(true), NOON))
 
 
 def test_a_finding_is_made_small_and_can_be_read_back(monkeypatch: pytest.MonkeyPatch) -> None:

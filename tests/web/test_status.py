@@ -174,7 +174,7 @@ def test_the_session_ends_after_twelve_hours(pager: Pager) -> None:
     cookie = cookie_of(sign_in(pager))
     pager.clock.turn(SESSION - timedelta(seconds=1))
     assert ask(pager, headers={"Cookie": cookie}).status_code == 200
-    pager.clock.turn(timedelta(seconds=2))
+    pager.clock.turn(timedelta(seconds=1))
     assert ask(pager, headers={"Cookie": cookie}).status_code == 401
 
 
@@ -222,6 +222,12 @@ def test_a_forged_cookie_is_none(pager: Pager, value: str) -> None:
     assert ask(pager, headers={"Cookie": f"{COOKIE}={value.encode().decode('latin-1')}"}).status_code == 401
 
 
+def test_of_several_cookies_the_first_counts(pager: Pager) -> None:
+    true, forged = f"{COOKIE}={signed()}", f"{COOKIE}=x"
+    assert ask(pager, headers={"Cookie": f"{true}; {forged}"}).status_code == 200
+    assert ask(pager, headers={"Cookie": f"{forged}; {true}"}).status_code == 401
+
+
 def test_signing_out_takes_the_cookie_away(pager: Pager) -> None:
     cookie = cookie_of(sign_in(pager))
     answer = ask(pager, method="POST", data={"sign-out": "1"}, headers={"Cookie": cookie})
@@ -244,6 +250,12 @@ def test_no_other_site_can_have_a_browser_sign_in(pager: Pager, site: str) -> No
 @pytest.mark.parametrize("site", ["same-origin", "none"])
 def test_our_own_form_may(pager: Pager, site: str) -> None:
     assert sign_in(pager, **{"Sec-Fetch-Site": site}).status_code == 303
+
+
+@pytest.mark.parametrize("origin", ["null", "https://pager.example.com"])
+def test_our_own_form_may_where_a_browser_does_not_name_the_site(pager: Pager, origin: str) -> None:
+    """Our pages are sent with no-referrer, so browsers give no origin with their form."""
+    assert sign_in(pager, Origin=origin).status_code == 303
 
 
 @pytest.mark.parametrize(
@@ -425,3 +437,4 @@ def test_the_token_is_on_no_page_and_in_no_log(pager: Pager) -> None:
         assert ADMIN_TOKEN not in words(answer)
         assert cookie.partition("=")[2] not in words(answer)
     assert ADMIN_TOKEN not in str(pager.log)
+    assert cookie.partition("=")[2] not in str(pager.log)
