@@ -15,12 +15,13 @@ from notifier.core.wording import duration, some
 from notifier.settings import Settings
 
 NAMES = {"log": "log", "slack": "Slack", "discord": "Discord", "email": "email", "sms": "SMS"}
-_SETTING = {
+SETTINGS = {
     "slack": "SLACK_WEBHOOK_URL",
     "discord": "DISCORD_WEBHOOK_URL",
     "email": "SMTP_HOST, EMAIL_FROM and EMAIL_TO",
     "sms": "TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN, TWILIO_FROM and ONCALL_PHONE",
 }
+"""Of each channel, what has to be set for it."""
 
 
 class Reach(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,9 +53,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
 
 def overview(settings: Settings, policy: Policy, *, deployed: bool) -> Overview:
     """`deployed`: the address is filled in by deploy.sh, so nobody need hear that it is missing."""
-    channels = dict(_channels(settings))
-    if settings.simulate:
-        channels = dict.fromkeys(_SETTING, "made up, as SIMULATE is set") | channels
+    channels = configured(settings)
     severities = tuple(
         Reach(
             severity=severity.value,
@@ -71,6 +70,12 @@ def overview(settings: Settings, policy: Policy, *, deployed: bool) -> Overview:
         decided=_decided(settings, policy),
         warnings=(*settings.warnings, *_warnings(settings, policy, set(channels), deployed=deployed)),
     )
+
+
+def configured(settings: Settings) -> dict[str, str]:
+    """By the name of each channel that these settings make: by which way, from whom and to whom."""
+    made_up = dict.fromkeys(SETTINGS, "made up, as SIMULATE is set") if settings.simulate else {}
+    return made_up | dict(_channels(settings))
 
 
 def _channels(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -119,7 +124,7 @@ def _warnings(settings: Settings, policy: Policy, channels: set[str], *, deploye
     missing = [name for name in CHANNELS if name in policy.channels - channels - {"log"}]
     if settings.simulate:
         yield "SIMULATE is set: nothing is sent, and nobody is ever paged"
-    yield from (f"{NAMES[name]} is not configured, so it is skipped: set {_SETTING[name]}" for name in missing)
+    yield from (f"{NAMES[name]} is not configured, so it is skipped: set {SETTINGS[name]}" for name in missing)
     if not set(policy.routes[Severity.CRITICAL]) & channels:
         yield "what is critical reaches nobody: it goes to the log alone"
     elif channels == {"sms"}:

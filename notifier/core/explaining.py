@@ -334,12 +334,12 @@ def _together(history: Sequence[Entry]) -> tuple[Entry, ...]:
             continue
         else:
             groups.append((entry.at, [name], rest))
-    return tuple(Entry(at, f"{_joined(names)} {rest}".strip()) for at, names, rest in groups)
+    return tuple(Entry(at, f"{joined(names)} {rest}".strip()) for at, names, rest in groups)
 
 
 def _minute(moment: datetime) -> datetime:
     return moment.replace(second=0, microsecond=0)
 
 
-def _joined(names: list[str]) -> str:
+def joined(names: list[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
