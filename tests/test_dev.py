@@ -155,13 +155,13 @@ def test_it_goes_on_ticking_whatever_is_answered_until_the_function_ends(monkeyp
 
 
 def test_the_status_page_it_names_opens_with_the_password_it_names(run: Run) -> None:
-    ((url, password),) = re.findall(r"(http://\S+/status)   \(password: (\S+)\)", run.output)
+    ((password, url),) = re.findall(r"The status page \(password: (\S+)\): (http://\S+/status)\n", run.output)
     seen = requests.get(url, auth=("any", password), headers={"Accept": "application/json"}, timeout=10)
     assert seen.status_code == 200
 
 
 def test_the_line_for_another_terminal_shows_what_is_open(clone: Path, run: Run) -> None:
-    ((line,),) = [re.findall(r"  (STATE=.* incidents)   \(in another terminal\)", run.output)]
+    (line,) = re.findall(r"In another terminal:\n  (STATE=.*)\n", run.output)
     shown = subprocess.run(["bash", "-c", line], cwd=clone, capture_output=True, text=True, check=True)
     assert "Database unreachable" in shown.stdout
 
@@ -170,7 +170,7 @@ def test_a_password_of_ones_own_is_not_shown(clone: Path) -> None:
     process, _ = start(clone, ADMIN_TOKEN="one-of-my-own-making")
     output = printed_until_up(process)
     stop(process)
-    assert "/status   (password: ADMIN_TOKEN)" in output
+    assert "The status page (password: ADMIN_TOKEN): " in output
     assert "one-of-my-own-making" not in output
 
 
