@@ -85,8 +85,16 @@ SMS_PRICE_MOST = 10
 
 _Word = TypeVar("_Word", bound=str)
 
+EXAMPLE_PHONES = ("+15555550100", "+15555550101", "+15555550102")
+"""Of .env.yaml.example and README.md: nobody's."""
+TWILIO_TEST_SENDER = "+15005550006"
+"""Also there: https://www.twilio.com/docs/iam/test-credentials. An account that is real has no such number."""
+
 PHONE_HINT = "write it as +60123456789: + and country code, no spaces"
 
+_ADDRESSES = ("SLACK_WEBHOOK_URL", "DISCORD_WEBHOOK_URL", "HEARTBEAT_URL", "PUBLIC_URL")
+_EXAMPLE_HOST = re.compile(r"(?i)(?:^|[@/.])(?:example\.com|[a-z0-9-]+\.invalid)(?![a-z0-9.-])")
+"""https://www.rfc-editor.org/rfc/rfc2606."""
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _PLAIN_ADDRESS = rf"{_ATOM}(?:\.{_ATOM})*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*"
 _MAIL_ADDRESS = rf"{_PLAIN_ADDRESS}|(?:[^<>@,;:()\[\]\"\\]*|\"[^\"\\]*\" *)<{_PLAIN_ADDRESS}>"
@@ -340,9 +348,17 @@ class _Reader:
         if settings.admin_token and settings.admin_token == settings.webhook_token:
             words = "ADMIN_TOKEN is WEBHOOK_TOKEN: whoever sends alerts sees the status page, too; make another"
             self._warnings.append(words)
+        if not simulate:
+            self._warn_of_examples()
         if self._problems:
             raise SettingsError(self._problems)
         return msgspec.structs.replace(settings, warnings=tuple(self._warnings))
+
+    def _warn_of_examples(self) -> None:
+        """Warnings alone: a test means such values, and a person has forgotten them."""
+        for name in NAMES:
+            if why := _example_in(name, self.text(name)):
+                self._warnings.append(f"{name} still holds an example: {why}")
 
     def _cleaned(self, name: str, value: str) -> str:
         """`value` without what pasting adds around it; what pasting adds inside of it is a mistake."""
@@ -643,6 +659,22 @@ class _Reader:
         elif self._on_cloud_run:
             self._problem("STATE", "must be firestore on Cloud Run: a file there does not survive a cold start")
         return state.removeprefix("sqlite:")
+
+
+def _example_in(name: str, text: str) -> str:
+    """What of `text` is an example of ours, and what that would do; empty for nothing."""
+    if name in ("ONCALL_PHONE", "TWILIO_FROM", "SMS_FALLBACK_FROM"):
+        numbers = [part.strip() for part in text.split(",")]
+        if name == "TWILIO_FROM" and TWILIO_TEST_SENDER in numbers:
+            return f"...{TWILIO_TEST_SENDER[-4:]} is Twilio's number for tests; no text reaches anybody from it"
+        if examples := [number for number in numbers if number in EXAMPLE_PHONES]:
+            which = " and ".join(f"...{number[-4:]}" for number in examples)
+            return f"{which} {'is' if len(examples) == 1 else 'are'} nobody's"
+    elif _EXAMPLE_HOST.search(text):
+        return "nobody is reached at example.com, or under .invalid"
+    elif "..." in text and name in (*_ADDRESSES, "TWILIO_AUTH_TOKEN"):
+        return "where it says ... something of yours belongs"
+    return ""
 
 
 def _is_e164(number: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import json
 import re
 import runpy
 import socket
@@ -220,18 +221,89 @@ def test_with_nothing_open_all_is_done(state: Path, incident: Incident) -> None:
 def test_a_name_of_nothing_open_exits_with_2_and_shows_what_is(state: Path, incident: Incident) -> None:
     done = ack("ZZZZ")
     assert (done.exit_code, done.stdout) == (2, "")
-    assert f"no open incident is called ZZZZ: it is answered or over, or not in the SQLite file {state}" in done.stderr
+    assert f"no incident is called ZZZZ in the SQLite file {state}. Open:\n" in done.stderr
     assert f"  #{incident.ref}  critical  Database unreachable\n" in done.stderr
     assert stored(state, incident).state is IncidentState.OPEN
 
 
-def test_what_is_acknowledged_already_is_not_open(state: Path, incident: Incident) -> None:
+def test_of_what_is_acknowledged_already_it_says_by_whom_and_when(state: Path, incident: Incident) -> None:
     ack("db/1", "--by", "Ben")
     done = ack("db/1")
-    assert done.exit_code == 2
-    assert "no open incident is called db/1" in done.stderr
-    assert "None is open there." in done.stderr
+    at = stored(state, incident).acknowledged_at
+    by = f"Ben, on the command line, {at:%Y-%m-%d %H:%M} UTC"
+    assert (done.exit_code, done.stdout) == (
+        0,
+        f"#{incident.ref} was acknowledged already by {by}: Database unreachable\n",
+    )
     assert stored(state, incident).acknowledged_by == "Ben, on the command line"
+
+
+def test_of_what_is_over_it_says_so(state: Path, incident: Incident) -> None:
+    at = notifier.resolve("db/1").resolved_at
+    done = ack(incident.ref)
+    words = f"#{incident.ref} is over already, since {at:%Y-%m-%d %H:%M} UTC: Database unreachable\n"
+    assert (done.exit_code, done.stdout) == (0, words)
+
+
+def not_simulated(monkeypatch: pytest.MonkeyPatch, **settings: str) -> None:
+    """From here on this is another machine, with these settings alone."""
+    monkeypatch.delenv("SIMULATE")
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    app_from_environment.cache_clear()
+
+
+@pytest.mark.parametrize("arguments", [["db/1"], ["--all"]], ids=["one", "all"])
+def test_from_where_the_others_cannot_be_told_nothing_is_acknowledged(
+    state: Path, incident: Incident, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    not_simulated(monkeypatch, SLACK_WEBHOOK_URL=SLACK)
+    done = ack(*arguments)
+    assert (done.exit_code, done.stdout) == (2, "")
+    words = f"nothing is acknowledged: Discord and email heard of #{incident.ref}, and would not be told who answered"
+    assert words in done.stderr
+    assert "Set DISCORD_WEBHOOK_URL; SMTP_HOST, EMAIL_FROM and EMAIL_TO as the function has them" in done.stderr
+    assert "Acknowledge link" in done.stderr
+    assert "SLACK_WEBHOOK_URL" not in done.stderr
+    assert stored(state, incident) == incident
+
+
+def test_anyway_it_is_acknowledged_all_the_same(
+    state: Path, incident: Incident, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    not_simulated(monkeypatch)
+    done = ack("db/1", "--anyway")
+    assert (done.exit_code, done.stdout) == (0, f"#{incident.ref} is acknowledged: Database unreachable\n")
+    assert stored(state, incident).state is IncidentState.ACKNOWLEDGED
+
+
+def given_up(state: Path, incident: Incident, **changes: object) -> None:
+    """Change the document of `incident`: none of its messages has gone out."""
+    name = f"incidents/{incident.key}"
+    with closing(sqlite3.connect(state)) as database, database:
+        ((body,),) = database.execute("SELECT body FROM documents WHERE name = ?", (name,))
+        content = json.loads(body) | changes
+        for one in content["deliveries"].values():
+            one["state"] = "failed"
+        database.execute("UPDATE documents SET body = ? WHERE name = ?", (json.dumps(content), name))
+
+
+def test_a_channel_that_has_not_heard_of_it_need_not_be_set(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given_up(state, notifier.alert("Disk full", "critical", id="disk"))
+    not_simulated(monkeypatch)
+    assert ack("disk").exit_code == 0
+
+
+def test_who_heard_of_what_a_digest_tells_of_has_to_be_told_too(
+    state: Path, incident: Incident, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = notifier.alert("1 open", "critical", id="digest")
+    member = {"key": incident.key, "generation": 1, "delivery": "opened/sms/0/1", "title": incident.title}
+    given_up(state, digest, members=[member])
+    not_simulated(monkeypatch)
+    done = ack("digest")
+    assert done.exit_code == 2
+    assert f"Slack, Discord and email heard of #{incident.ref}, and would not be told" in done.stderr
 
 
 def test_of_many_open_ones_only_some_are_shown(state: Path, incident: Incident) -> None:

@@ -154,6 +154,26 @@ def test_it_goes_on_ticking_whatever_is_answered_until_the_function_ends(monkeyp
     assert set(Scheduled.asked) == {("/tick", "Bearer a-token")}
 
 
+def test_the_status_page_it_names_opens_with_the_password_it_names(run: Run) -> None:
+    ((password, url),) = re.findall(r"The status page \(password: (\S+)\): (http://\S+/status)\n", run.output)
+    seen = requests.get(url, auth=("any", password), headers={"Accept": "application/json"}, timeout=10)
+    assert seen.status_code == 200
+
+
+def test_the_line_for_another_terminal_shows_what_is_open(clone: Path, run: Run) -> None:
+    (line,) = re.findall(r"In another terminal:\n  (STATE=.*)\n", run.output)
+    shown = subprocess.run(["bash", "-c", line], cwd=clone, capture_output=True, text=True, check=True)
+    assert "Database unreachable" in shown.stdout
+
+
+def test_a_password_of_ones_own_is_not_shown(clone: Path) -> None:
+    process, _ = start(clone, ADMIN_TOKEN="one-of-my-own-making")
+    output = printed_until_up(process)
+    stop(process)
+    assert "The status page (password: ADMIN_TOKEN): " in output
+    assert "one-of-my-own-making" not in output
+
+
 def test_it_shows_no_phone_number_in_full(run: Run) -> None:
     assert "To: +1555*****" in run.output
 
@@ -184,6 +204,8 @@ def test_with_real_channels_it_sends_nothing_by_itself(clone: Path, tmp_path: Pa
     assert "no sample alert is sent" in output
     assert "opened as" not in output
     assert "a-token-of-no-worth" not in output
+    assert "/status" not in output
+    assert "STATE=" not in output
 
 
 def test_bad_settings_are_told_at_once_and_nothing_stays_up(clone: Path) -> None:

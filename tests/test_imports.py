@@ -92,8 +92,8 @@ MAY_IMPORT = {
     },
     "main.py": {"notifier.wiring"},
 }
-CORE_MAY_USE = {"__future__", "collections", "contextlib", "datetime", "enum", "functools", "hashlib", "html"}
-CORE_MAY_USE |= {"itertools", "math", "msgspec", "re", "tomllib", "unicodedata"}
+CORE_MAY_USE = {"__future__", "collections", "contextlib", "datetime", "difflib", "enum", "functools", "hashlib"}
+CORE_MAY_USE |= {"html", "itertools", "math", "msgspec", "re", "tomllib", "unicodedata"}
 
 
 def imports(file: str) -> set[str]:

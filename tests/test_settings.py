@@ -457,8 +457,57 @@ def test_one_token_for_both_is_warned_of() -> None:
 
 
 def test_the_heartbeat_has_an_address() -> None:
-    read = read_settings({"HEARTBEAT_URL": "https://example.com/beat", "WEBHOOK_TOKEN": TOKEN})
-    assert (read.heartbeat_url, read.warnings) == ("https://example.com/beat", ())
+    read = read_settings({"HEARTBEAT_URL": "https://hc.example.net/beat", "WEBHOOK_TOKEN": TOKEN})
+    assert (read.heartbeat_url, read.warnings) == ("https://hc.example.net/beat", ())
+
+
+OWN = {
+    "WEBHOOK_TOKEN": TOKEN,
+    "SLACK_WEBHOOK_URL": "https://hooks.slack.com/services/made-up",
+    "TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
+    "TWILIO_AUTH_TOKEN": "made-up-auth-token",
+    "TWILIO_FROM": "+15005550008",
+    "ONCALL_PHONE": "+15555550111",
+    "SMTP_HOST": "smtp.example.net",
+    "EMAIL_FROM": "Pager <pager@example.net>",
+    "EMAIL_TO": "Ana <ana@myexample.com>, ana@example.com.example.net",
+}
+EXAMPLES = {
+    "ONCALL_PHONE": ("+15555550111, +15555550102", "...0102 is nobody's"),
+    "TWILIO_FROM": ("+15005550006", "...0006 is Twilio's number for tests; no text reaches anybody from it"),
+    "SLACK_WEBHOOK_URL": ("https://hooks.slack.com/services/...", "where it says ... something of yours belongs"),
+    "TWILIO_AUTH_TOKEN": ("...", "where it says ... something of yours belongs"),
+    "SMTP_HOST": ("smtp.Example.com", "nobody is reached at example.com, or under .invalid"),
+    "EMAIL_FROM": ("Pager <pager@example.com>", "nobody is reached at example.com, or under .invalid"),
+    "EMAIL_TO": ("a@example.com,b@example.net", "nobody is reached at example.com, or under .invalid"),
+    "DISCORD_WEBHOOK_URL": ("https://a.b.invalid:8443/x", "nobody is reached at example.com, or under .invalid"),
+    "PUBLIC_URL": ("https://pager.example.com", "nobody is reached at example.com, or under .invalid"),
+}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_that_was_left_is_warned_of_by_name(name: str) -> None:
+    value, why = EXAMPLES[name]
+    assert read_settings(OWN | {name: value}).warnings == (f"{name} still holds an example: {why}",)
+
+
+def test_the_two_phones_of_the_example_are_both_named() -> None:
+    read = read_settings(OWN | {"ONCALL_PHONE": "+15555550101,+15555550102"})
+    assert read.warnings == ("ONCALL_PHONE still holds an example: ...0101 and ...0102 are nobody's",)
+
+
+def test_of_values_of_ones_own_and_in_a_simulation_nothing_is_warned() -> None:
+    assert read_settings(OWN).warnings == ()
+    examples = {name: value for name, (value, _) in EXAMPLES.items()}
+    assert read_settings(OWN | examples | {"SIMULATE": "1"}).warnings == ()
+
+
+def test_every_value_that_the_shipped_example_leaves_to_a_person_is_refused_or_warned_of() -> None:
+    written = read_env_file(EXAMPLE)
+    kept = {name: value for name, value in written.items() if value and "XXXXXX" not in value}
+    assert set(kept) == {"TWILIO_FROM", "ONCALL_PHONE", "SMTP_HOST", "EMAIL_FROM", "EMAIL_TO"}
+    warned = {warning.split()[0] for warning in read_settings(OWN | kept).warnings}
+    assert warned == set(kept)
 
 
 def test_a_simulation_on_cloud_run_is_warned_of() -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from notifier.core.alert import Severity
 from notifier.core.listing import Listing
-from notifier.core.outcome import Outcome, Result
+from notifier.core.outcome import SIMULATED, Outcome, Result
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -36,7 +36,7 @@ class Simulated:
             ref=message.ref,
             preview=self.preview(message),
         )
-        return Outcome(Result.SENT, "simulated: nothing was sent")
+        return Outcome(Result.SENT, SIMULATED)
 
     def look_up(self, phone: int, since: datetime, deadline: float) -> Listing:  # noqa: ARG002 the port's
         """Nothing was ever sent."""

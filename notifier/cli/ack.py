@@ -7,12 +7,17 @@ import sys
 
 import click
 
+from notifier.cli.finding import ended, unresolved
 from notifier.cli.output import EXIT_CODES
-from notifier.cli.pager import deadlines, give_up, is_called, listed, readable, state_in_words, this_pager, verbose
+from notifier.cli.overview import SETTINGS, configured
+from notifier.cli.pager import deadlines, give_up, is_called, listed, state_in_words, this_pager, verbose
 from notifier.core.answering import answerer
-from notifier.core.incident import Incident, IncidentState
-from notifier.core.wording import clock_time
+from notifier.core.explaining import joined
+from notifier.core.incident import DeliveryState, Incident, IncidentState
+from notifier.core.policy import FREE_CHANNELS
+from notifier.core.wording import CHANNEL_NAMES, clock_time
 from notifier.ports import StoreError
+from notifier.settings import settings_from_environment
 from notifier.wiring import App
 
 
@@ -23,7 +28,8 @@ from notifier.wiring import App
 @click.option(
     "--by", metavar="NAME", default="", help="Who answers, for the others to read.  [default: your login name]"
 )
-def ack(which: str, by: str, *, everything: bool) -> None:
+@click.option("--anyway", is_flag=True, help="Also where somebody who heard of it cannot be told from here.")
+def ack(which: str, by: str, *, everything: bool, anyway: bool) -> None:
     """Acknowledge the open incident ID, or with --all every open one.
 
     Nobody is paged for it any more, it climbs no further, and the others are told who answered: what the Acknowledge
@@ -33,27 +39,73 @@ def ack(which: str, by: str, *, everything: bool) -> None:
     or its key in the store.
 
     Settings come from the environment and from .env.yaml, and have to be the function's: the others are told from here.
+    Where a channel that has heard of it is not configured here nothing is acknowledged, unless with --anyway.
     For the deployed pager add STATE=firestore and GOOGLE_CLOUD_PROJECT, and first run
     `gcloud auth application-default login`.
 
-    Exits with 2 if no open incident is called so, or several are, or if the settings or the store do not do; with 0
-    also if somebody else was faster.
+    Exits with 2 if no incident is called so, or several open ones are, or if the settings or the store do not do; with
+    0 also if somebody else was faster, or it is over already.
     """
     if bool(which) == everything:
         raise click.UsageError("expected an ID, or --all")
     app = this_pager()
-    found = readable(lambda: app.store.open_incidents(deadlines(app).claim_by))
+    known = unresolved(app)
+    found = [one for one in known if one.state is IncidentState.OPEN]
     chosen = found if everything else [one for one in found if is_called(one, which)]
     if everything and not chosen:
         click.echo("no incident is open")
     elif not chosen:
-        where = state_in_words()
-        give_up(f"no open incident is called {which}: it is answered or over, or not in {where}. {listed(found)}")
+        _say_who_was_faster(app, which, known, found)
     elif len(chosen) > 1 and not everything:
         give_up(f"{which} may be any of these; give its ref. {listed(chosen)}")
+    if not anyway and (refusal := _untold(chosen, known)):
+        give_up(refusal)
     certain = [_acknowledge(app, one, _answerer(by)) for one in chosen]
     if not all(certain):
         sys.exit(2)
+
+
+def _say_who_was_faster(app: App, which: str, known: list[Incident], found: list[Incident]) -> None:
+    """Say how that stands which is called so and is not open; exits with 2 when there is none."""
+    called = [one for one in known if is_called(one, which)] or [one for one in ended(app) if is_called(one, which)]
+    if not called:
+        give_up(f"no incident is called {which} in {state_in_words()}. {listed(found)}")
+    for one in called:
+        if one.state is IncidentState.ACKNOWLEDGED:
+            at = one.acknowledged_at or one.opened_at
+            how = f"was acknowledged already by {one.acknowledged_by}, {at:%Y-%m-%d %H:%M} UTC"
+        else:
+            how = f"is over already, since {one.resolved_at or one.opened_at:%Y-%m-%d %H:%M} UTC"
+        click.echo(f"#{one.ref} {how}: {one.title}")
+
+
+def _untold(chosen: list[Incident], known: list[Incident]) -> str:
+    """Why who heard of these could not be told from here that somebody has answered; empty where they can.
+
+    The road would take an unset channel for one that was given up, and never tell it.
+    """
+    members = {member.key for one in chosen for member in one.members}
+    answered = [*chosen, *(one for one in known if one.key in members)]
+    untold = _hearing(answered) - configured(settings_from_environment()).keys()
+    if not untold:
+        return ""
+    missing = [name for name in FREE_CHANNELS if name in untold]
+    names = joined([CHANNEL_NAMES[name] for name in missing])
+    refs = ", ".join(f"#{one.ref}" for one in answered if _hearing([one]) & untold)
+    return (
+        f"nothing is acknowledged: {names} heard of {refs}, and would not be told who answered, as"
+        f" {'it is' if len(missing) == 1 else 'they are'} not configured here.\n"
+        f"Set {'; '.join(SETTINGS[name] for name in missing)} as the function has them, here or in .env.yaml. Or"
+        " answer by the Acknowledge link in a message, or by texting `ack REF` back: that needs no settings here. With"
+        " --anyway it is acknowledged all the same, and they are not told."
+    )
+
+
+def _hearing(incidents: list[Incident]) -> set[str]:
+    """The free channels that have heard of one of these, or are about to."""
+    given_up = (DeliveryState.FAILED, DeliveryState.CANCELLED)
+    deliveries = [delivery for one in incidents for delivery in one.deliveries.values()]
+    return {one.channel for one in deliveries if one.channel in FREE_CHANNELS and one.state not in given_up}
 
 
 def _answerer(by: str) -> str:

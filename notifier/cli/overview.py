@@ -14,12 +14,13 @@ from notifier.core.policy import CHANNELS, Policy
 from notifier.core.wording import CHANNEL_NAMES, duration, some
 from notifier.settings import Settings
 
-_SETTING = {
+SETTINGS = {
     "slack": "SLACK_WEBHOOK_URL",
     "discord": "DISCORD_WEBHOOK_URL",
     "email": "SMTP_HOST, EMAIL_FROM and EMAIL_TO",
     "sms": "TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN, TWILIO_FROM and ONCALL_PHONE",
 }
+"""Of each channel, what has to be set for it."""
 
 
 class Reach(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,9 +52,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
 
 def overview(settings: Settings, policy: Policy, *, deployed: bool) -> Overview:
     """`deployed`: the address is filled in by deploy.sh, so nobody need hear that it is missing."""
-    channels = dict(_channels(settings))
-    if settings.simulate:
-        channels = dict.fromkeys(_SETTING, "made up, as SIMULATE is set") | channels
+    channels = configured(settings)
     severities = tuple(
         Reach(
             severity=severity.value,
@@ -70,6 +69,12 @@ def overview(settings: Settings, policy: Policy, *, deployed: bool) -> Overview:
         decided=_decided(settings, policy),
         warnings=(*settings.warnings, *_warnings(settings, policy, set(channels), deployed=deployed)),
     )
+
+
+def configured(settings: Settings) -> dict[str, str]:
+    """By the name of each channel that these settings make: by which way, from whom and to whom."""
+    made_up = dict.fromkeys(SETTINGS, "made up, as SIMULATE is set") if settings.simulate else {}
+    return made_up | dict(_channels(settings))
 
 
 def _channels(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -118,7 +123,7 @@ def _warnings(settings: Settings, policy: Policy, channels: set[str], *, deploye
     missing = [name for name in CHANNELS if name in policy.channels - channels - {"log"}]
     if settings.simulate:
         yield "SIMULATE is set: nothing is sent, and nobody is ever paged"
-    yield from (f"{CHANNEL_NAMES[name]} is not configured, so it is skipped: set {_SETTING[name]}" for name in missing)
+    yield from (f"{CHANNEL_NAMES[name]} is not configured, so it is skipped: set {SETTINGS[name]}" for name in missing)
     if not set(policy.routes[Severity.CRITICAL]) & channels:
         yield "what is critical reaches nobody: it goes to the log alone"
     elif channels == {"sms"}:

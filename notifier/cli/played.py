@@ -228,18 +228,26 @@ def columns_of(text: str) -> int:
 _OPEN_SHOWN = 5
 
 
-def in_words(totals: Totals, unanswered: list[Incident], length: str) -> str:
+def in_words(totals: Totals, unanswered: list[Incident], length: str, reserved: int) -> str:
+    """`reserved`: how many of the hour's texts are kept for the first page of new critical alerts."""
     counted = ", ".join(f"{channel} {number}" for channel, number in totals.messages.items()) or "none"
     texts = f"{some(totals.texts, 'text')}, {some(totals.segments, 'segment')}, ${totals.usd:.4f}"
     most = f"Most texts within one hour: {totals.most_texts_in_an_hour} of the {totals.cap} that the policy allows"
     kept = "the cap was never passed" if totals.cap_was_kept else "THE CAP WAS PASSED: please report it with the file"
+    digests = f", {some(totals.digests, 'text')} for several at once" if totals.digests else ""
     lines = [
         "",
         f"{some(totals.alerts, 'alert')}, {some(totals.incidents, 'incident')}; played to the ladder's end, {length}.",
         f"Messages: {counted}.",
-        f"SMS: {texts}; {some(totals.capped, 'page')} held back by the cap, {some(totals.digests, 'digest')}.",
+        f"SMS: {texts}; {some(totals.capped, 'page')} held back by the cap{digests}.",
         f"{most}: {kept}.",
     ]
+    if totals.capped and reserved:
+        last = "one is" if reserved == 1 else f"{reserved} are"
+        lines.append(
+            f"The last {last} kept for the first page of new critical alerts (reserved), so any other page is held back"
+            f" from {some(totals.cap - reserved, 'text')} within the hour on."
+        )
     if totals.repeats:
         lines.insert(2, f"{some(totals.repeats, 'alert')} brought no news: nobody is told twice.")
     if unanswered:

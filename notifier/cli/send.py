@@ -102,7 +102,8 @@ def _sent(key: str, one: Delivery) -> dict[str, object]:
 
 def _print(app: App, incident: Incident, owed: dict[str, Delivery], began: datetime) -> None:
     click.echo(f"#{incident.ref}  {incident.effective.value}: {incident.title}")
-    phones = settings_from_environment().oncall_phones
+    settings = settings_from_environment()
+    phones = settings.oncall_phones
     for one in owed.values():
         masked = f" ({mask_phone(phones[one.phone])})" if one.phone is not None and one.phone < len(phones) else ""
         words = "texted" if one.channel == "sms" and one.state is DeliveryState.SENT else _WHAT[one.state]
@@ -112,7 +113,9 @@ def _print(app: App, incident: Incident, owed: dict[str, Delivery], began: datet
         click.echo(f"  {_why_nobody(incident, began)}")
     if incident.state is not IncidentState.OPEN:
         return
-    click.echo(f"\nTo answer it: python -m notifier ack {incident.ref}, or the Acknowledge link where it was told.")
+    linked = settings.public_url and settings.webhook_token
+    link = ", or the Acknowledge link where it was told" if linked else ""
+    click.echo(f"\nTo answer it: python -m notifier ack {incident.ref}{link}.")
     click.echo(f"What comes next: python -m notifier explain {incident.ref}")
     last_tick = asked(lambda: app.store.gather(incident.key, deadlines(app).claim_by)).last_tick
     if last_tick is None or app.clock.now() - last_tick > OVERDUE:

@@ -119,7 +119,8 @@ def simulate(  # noqa: PLR0913, PLR0917 - one for each option
         content = content_of(rows, totals, problems, rehearsal.unanswered, price, show=show)
         click.echo(msgspec.json.encode(content))
     elif rows:
-        click.echo(in_words(totals, rehearsal.unanswered, since(rehearsal.now - rows[0].at)))
+        length = since(rehearsal.now - rows[0].at)
+        click.echo(in_words(totals, rehearsal.unanswered, length, policy.sms.reserved))
     if problems or not totals.cap_was_kept:
         sys.exit(1)
 

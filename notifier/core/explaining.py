@@ -24,6 +24,7 @@ from notifier.core.incident import (
 )
 from notifier.core.ledger import Ledger
 from notifier.core.moments import EXPIRES, OVERDUE, expires_at, next_page, next_page_due, place_of, steps_left
+from notifier.core.outcome import SIMULATED
 from notifier.core.owing import is_wanted
 from notifier.core.policy import Policy
 from notifier.core.report import Progress
@@ -117,7 +118,7 @@ class _Explainer:
         at = self._at(page.claimed_at)
         match page.state:
             case DeliveryState.SENT:
-                return f"was texted at {at}{f' by {page.via}' if page.via else ''}{_ARRIVED[page.report]}"
+                return f"was texted at {at}{f' by {page.via}' if page.via else ''}{_arrived(page)}"
             case DeliveryState.FAILED if page.report is Progress.FAILED:
                 return f"was texted at {at}, and the text did NOT arrive: {page.detail}"
             case DeliveryState.FAILED:
@@ -221,7 +222,7 @@ class _Explainer:
                 yield Entry(max(room_at, self._now), words)
             elif one.due_at and is_wanted(incident, one):
                 yield Entry(one.due_at, f"{self._who(one)} {_DUE[one.state]}")
-            if one.report_due_at:
+            if one.report_due_at and one.detail != SIMULATED:
                 yield Entry(one.report_due_at, f"Twilio is asked whether {self._who(one)} got the text")
         heard = {one.channel for one in incident.deliveries.values() if one.kind in (Kind.OPENED, Kind.ESCALATED)}
         for severity, after in steps_left(incident, policy):
@@ -295,6 +296,10 @@ class _Explainer:
         return f"{moment:%H:%M} UTC" if moment.date() == self._now.date() else f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
+def _arrived(page: Delivery) -> str:
+    return f"; {SIMULATED}" if page.detail == SIMULATED else _ARRIVED[page.report]
+
+
 _ARRIVED = {
     Progress.DELIVERED: ", and the text arrived",
     Progress.SENT: "; the carrier has it, and says no more so far",
@@ -328,12 +333,12 @@ def _together(history: Sequence[Entry]) -> tuple[Entry, ...]:
             continue
         else:
             groups.append((entry.at, [name], rest))
-    return tuple(Entry(at, f"{_joined(names)} {rest}".strip()) for at, names, rest in groups)
+    return tuple(Entry(at, f"{joined(names)} {rest}".strip()) for at, names, rest in groups)
 
 
 def _minute(moment: datetime) -> datetime:
     return moment.replace(second=0, microsecond=0)
 
 
-def _joined(names: list[str]) -> str:
+def joined(names: list[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]

@@ -18,6 +18,10 @@ class Result(Enum):
     """May have been sent."""
 
 
+SIMULATED = "simulated: nothing was sent"
+"""The detail of what SIMULATE=1 calls sent."""
+
+
 class Outcome(msgspec.Struct, frozen=True):
     """How one send ended."""
 

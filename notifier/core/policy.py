@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import tomllib
+from collections.abc import Sequence
 from datetime import timedelta
 
 import msgspec
 
-from notifier.core.alert import Severity
+from notifier.core.alert import Severity, cut, printable
 
 CHANNELS = ("log", "slack", "discord", "email", "sms")
 FREE_CHANNELS = ("slack", "discord", "email")
@@ -17,6 +19,8 @@ FREE_CHANNELS = ("slack", "discord", "email")
 MAX_PER_HOUR = (1, 30)
 MAX_SEGMENTS = (1, 6)
 ROUNDS = (1, 10)
+VALUE_CHARACTERS = 40
+"""What is shown of a value that will not do."""
 
 _WORDS = {severity.value: severity for severity in Severity} | {"good": Severity.INFO, "ok": Severity.INFO}
 _UNITS = {"s": 1, "m": 60, "h": 3_600}
@@ -182,8 +186,12 @@ class _Checker:
         route = self._value("routes", severity.value)
         if route is None:
             return ()
-        if not isinstance(route, list) or not all(channel in CHANNELS for channel in route):
-            self._problem("routes", severity.value, f"must be a list of {', '.join(CHANNELS)}")
+        if not isinstance(route, list):
+            self._problem("routes", severity.value, f"must be a list of {', '.join(CHANNELS)}, and not {_shown(route)}")
+            return ()
+        if strangers := [channel for channel in route if channel not in CHANNELS]:
+            known = f"there are {', '.join(CHANNELS)}{_did_you_mean(strangers[0], CHANNELS)}"
+            self._problem("routes", severity.value, f"{_shown(strangers[0])} is no channel; {known}")
             return ()
         if len(set(route)) < len(route):
             self._problem("routes", severity.value, "names a channel twice")
@@ -196,7 +204,9 @@ class _Checker:
         if isinstance(word, str) and word in {severity.value for severity in Severity}:
             return Severity(word)
         if word is not None:
-            self._problem(section, key, f"must be one of {', '.join(severity.value for severity in Severity)}")
+            words = [severity.value for severity in Severity]
+            meant = _did_you_mean(word, words)
+            self._problem(section, key, f"must be one of {', '.join(words)}, and not {_shown(word)}{meant}")
         return Severity.ERROR
 
     def _number(self, section: str, key: str, least: int, most: int) -> int:
@@ -204,7 +214,7 @@ class _Checker:
         if type(number) is int and least <= number <= most:
             return number
         if number is not None:
-            self._problem(section, key, f"must be a whole number from {least} to {most}")
+            self._problem(section, key, f"must be a whole number from {least} to {most}, and not {_shown(number)}")
         return most
 
     def _duration(self, section: str, key: str) -> timedelta:
@@ -213,7 +223,7 @@ class _Checker:
         if parts:
             return timedelta(seconds=int(parts[1]) * _UNITS[parts[2]])
         if words is not None:
-            self._problem(section, key, 'must be a time such as "90s", "10m" or "1h"')
+            self._problem(section, key, f'must be a time such as "90s", "10m" or "1h", and not {_shown(words)}')
         return timedelta(hours=1)
 
     def _escalation(self) -> dict[Severity, timedelta]:
@@ -226,6 +236,26 @@ class _Checker:
         if waits != sorted(waits):
             self._problem("escalation", "", "a higher severity must not come before a lower one")
         return steps
+
+
+def _shown(value: object) -> str:
+    """A value as it stands in the file, cut where it is long."""
+    match value:
+        case str():
+            return f'"{cut(printable(value), VALUE_CHARACTERS)}"'
+        case bool():
+            return str(value).lower()
+        case int() | float() if abs(value) < 10**VALUE_CHARACTERS:  # Python writes no longer ones than 4300 digits.
+            return str(value)
+        case list() | dict():
+            return "a list" if isinstance(value, list) else "a table"
+        case _:
+            return "that"
+
+
+def _did_you_mean(word: object, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(word.lower(), known, n=1) if isinstance(word, str) else []
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _lines_of_keys(text: str) -> dict[tuple[str, str], int]:

@@ -13,23 +13,23 @@ from tests.cli.conftest import Run
 SHIPPED = (Path(__file__).parents[2] / "policy.toml").read_text("utf-8")
 GOOD = {
     "WEBHOOK_TOKEN": "made-up-token-of-the-tests",
-    "PUBLIC_URL": "https://pager.example.com/notify-made-up",
+    "PUBLIC_URL": "https://pager.example.net/notify-made-up",
     "SLACK_WEBHOOK_URL": "https://hooks.slack.example/services/made-up",
     "DISCORD_WEBHOOK_URL": "https://discord.example/api/webhooks/1/made-up",
-    "SMTP_HOST": "smtp.example.com",
+    "SMTP_HOST": "smtp.example.net",
     "SMTP_USER": "pager-user",
     "SMTP_PASSWORD": "made-up-password",
-    "EMAIL_FROM": "Pager <pager@example.com>",
-    "EMAIL_TO": "Ana Ruiz <ana@example.com>, oncall@example.com",
+    "EMAIL_FROM": "Pager <pager@example.net>",
+    "EMAIL_TO": "Ana Ruiz <ana@example.net>, oncall@example.net",
     "TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
     "TWILIO_AUTH_TOKEN": "made-up-auth-token",
-    "TWILIO_FROM": "+15005550006",
-    "ONCALL_PHONE": "+15555550101,+15555550102",
+    "TWILIO_FROM": "+15005550008",
+    "ONCALL_PHONE": "+15555550111,+15555550112",
     "SMS_FALLBACK": "vonage",
     "SMS_FALLBACK_FROM": "+15005550007",
     "VONAGE_API_KEY": "abcd1234",
     "VONAGE_API_SECRET": "made-up-vonage-secret",
-    "HEARTBEAT_URL": "https://hc.example.com/made-up-heartbeat",
+    "HEARTBEAT_URL": "https://hc.example.net/made-up-heartbeat",
     "STATE": "firestore",
     "GOOGLE_CLOUD_PROJECT": "my-project",
 }
@@ -69,12 +69,12 @@ def test_the_table_says_what_each_severity_reaches(run: Run, folder: Path) -> No
 def test_every_way_is_shown_and_nothing_of_it_in_full(run: Run, folder: Path) -> None:
     write(folder)
     for done in (run("check"), run("check", "--json")):
-        for name in ("hooks.slack.example", "discord.example", "smtp.example.com:587", "p***@example.com", "vonage"):
+        for name in ("hooks.slack.example", "discord.example", "smtp.example.net:587", "p***@example.net", "vonage"):
             assert name in done.stdout
-        for phone in ("+1555*****01", "+1555*****02", "+1500*****06", "+1500*****07"):
+        for phone in ("+1555*****11", "+1555*****12", "+1500*****08", "+1500*****07"):
             assert phone in done.stdout
         hidden = [GOOD[name] for name in SECRETS if name in GOOD]
-        hidden += ["+15555550101", "+15005550006", "+15005550007", "ana@example", "Ruiz", "made-up", "pager-user"]
+        hidden += ["+15555550111", "+15005550008", "+15005550007", "ana@example", "Ruiz", "made-up", "pager-user"]
         assert not [one for one in hidden if one in done.stdout]
 
 
@@ -84,7 +84,7 @@ def test_what_was_decided_is_shown(run: Run, folder: Path) -> None:
     assert shown["state"] == "Firestore: my-project, database (default), prefix none"
     assert shown["cap"].startswith("5 texts an hour over all instances, the last 2 kept for new critical alerts")
     assert shown["unanswered"] == "from warning up: error after 10 min, critical after 20 min"
-    assert shown["address"] == "pager.example.com"
+    assert shown["address"] == "pager.example.net"
 
 
 def test_the_mistakes_of_file_settings_and_policy_are_told_at_once(run: Run, folder: Path) -> None:
@@ -118,9 +118,9 @@ def test_a_file_that_cannot_be_read_is_the_only_mistake_of_the_settings(
 
 def test_the_environment_stands_above_the_file(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(folder)
-    monkeypatch.setenv("PUBLIC_URL", "https://other.example.com")
-    assert json.loads(run("check", "--json").stdout)["decided"]["address"] == "other.example.com"
-    assert json.loads(run("check", "--json", "--cloud-run").stdout)["decided"]["address"] == "pager.example.com"
+    monkeypatch.setenv("PUBLIC_URL", "https://other.example.net")
+    assert json.loads(run("check", "--json").stdout)["decided"]["address"] == "other.example.net"
+    assert json.loads(run("check", "--json", "--cloud-run").stdout)["decided"]["address"] == "pager.example.net"
 
 
 def test_another_file_is_read_in_place_of_the_usual(run: Run, folder: Path) -> None:
@@ -155,7 +155,7 @@ WARNINGS = {
         {"HEARTBEAT_URL": ""},
         "HEARTBEAT_URL is not set: nobody notices when the pager itself has stopped",
     ),
-    "one phone": ({"ONCALL_PHONE": "+15555550101"}, "ONCALL_PHONE holds one phone"),
+    "one phone": ({"ONCALL_PHONE": "+15555550111"}, "ONCALL_PHONE holds one phone"),
     "no reports": (
         {"TWILIO_AUTH_TOKEN": "", "TWILIO_API_KEY": "SK" + "0" * 32, "TWILIO_API_SECRET": "made-up"},
         "TWILIO_AUTH_TOKEN is not set: what Twilio reports on a text cannot be trusted",

@@ -35,7 +35,11 @@ def real(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Providers]:
         yield taken
 
 
-def test_a_critical_alert_is_told_everywhere_and_how_it_is_answered_is_said(run: Run, real: Providers) -> None:
+def test_a_critical_alert_is_told_everywhere_and_how_it_is_answered_is_said(
+    run: Run, real: Providers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PUBLIC_URL", "https://pager.example.com")
+    monkeypatch.setenv("WEBHOOK_TOKEN", "made-up-token-of-the-tests")
     done = run("send", "Database unreachable", "-s", "critical", "--id", "db")
     (text,) = real.texts
     ref = text.body.rpartition("#")[2].split()[0]
@@ -46,6 +50,18 @@ def test_a_critical_alert_is_told_everywhere_and_how_it_is_answered_is_said(run:
     assert f"To answer it: python -m notifier ack {ref}, or the Acknowledge link where it was told." in lines
     assert f"What comes next: python -m notifier explain {ref}" in lines
     assert "Nobody does what comes next" not in done.stdout
+
+
+@pytest.mark.parametrize("name", ["PUBLIC_URL", "WEBHOOK_TOKEN"])
+def test_without_a_link_in_the_messages_none_is_offered(
+    run: Run, simulated: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("PUBLIC_URL", "https://pager.example.com")
+    monkeypatch.setenv("WEBHOOK_TOKEN", "made-up-token-of-the-tests")
+    monkeypatch.delenv(name)
+    done = run("send", "x", "-s", "error", "--id", "db")
+    assert "ack " in done.stdout
+    assert "link" not in done.stdout
 
 
 def test_the_log_does_not_bury_the_answer_unless_it_is_asked_for(run: Run, real: Providers) -> None:

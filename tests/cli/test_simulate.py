@@ -65,9 +65,27 @@ def test_the_ladder_of_an_alert_is_shown_to_its_end(file: Path) -> None:
     assert lines[0].startswith("00:00:00 09:00 #")
     assert lines[0].endswith("opened as critical: Database unreachable        slack discord email")
     assert lines[1].split()[-3:] == ["sms", "1", "0.83"]
-    assert "SMS: 4 texts, 4 segments, $0.0332; 1 page held back by the cap, 0 digests." in lines
+    assert "SMS: 4 texts, 4 segments, $0.0332; 1 page held back by the cap." in lines
     assert "Most texts within one hour: 3 of the 5 that the policy allows: the cap was never passed." in lines
+    assert (
+        "The last 2 are kept for the first page of new critical alerts (reserved), so any other page is held back from"
+        " 3 texts within the hour on."
+    ) in lines
     assert lines[-1].startswith("Nobody answered #")
+
+
+@pytest.mark.parametrize("arguments", [["--ack-after", "1m"], ["--policy", "p.toml"]], ids=["answered", "none kept"])
+def test_what_is_kept_for_new_alerts_is_said_only_where_it_held_something_back(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    policy = (ROOT / "policy.toml").read_text("utf-8").replace("reserved     = 2", "reserved     = 0")
+    monkeypatch.chdir(tmp_path)
+    written(tmp_path, policy.replace("max_per_hour = 5", "max_per_hour = 3"), "p.toml")
+    assert "are kept for" not in simulate(file, *arguments).stdout
+
+
+def test_texts_for_several_are_counted(file: Path) -> None:
+    assert ", 1 text for several at once." in simulate(file, "--times", "20", "--within", "1m").stdout
 
 
 def test_the_whole_message_is_shown_where_it_is_asked_for(file: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from notifier.core.explaining import Explanation, explain
 from notifier.core.listing import Listing
-from notifier.core.outcome import Outcome, Result
+from notifier.core.outcome import SIMULATED, Outcome, Result
 from notifier.core.policy import Policy, parse_policy
 from notifier.core.report import Progress
 from tests.builders import ALL_CHANNELS, NOON, SHIPPED, texting
@@ -105,6 +105,15 @@ def test_what_the_second_provider_texted_says_so(begin: Begin) -> None:
     assert course.explained().reasons == (
         f"{PHONE_1} was texted at 12:00 UTC by vonage; whether it arrived is not known.",
     )
+
+
+def test_of_a_simulated_page_nobody_is_asked_whether_it_arrived(begin: Begin) -> None:
+    course = begin()
+    course.ends(Outcome(Result.SENT, SIMULATED))
+    course.alert()
+    story = course.explained()
+    assert story.reasons == (f"{PHONE_1} was texted at 12:00 UTC; simulated: nothing was sent.",)
+    assert follows(story) == [f"12:15 {PHONE_2} is texted"]
 
 
 # The cap

@@ -50,33 +50,86 @@ def test_the_shipped_file_is_the_table_of_the_design() -> None:
         (
             '"discord"]\nwarning',
             '"pigeon"]\nwarning',
-            "line 4: [routes] info: must be a list of log, slack, discord, email, sms",
+            'line 4: [routes] info: "pigeon" is no channel; there are log, slack, discord, email, sms',
+        ),
+        (
+            '"discord"]\nwarning',
+            '"slak"]\nwarning',
+            (
+                'line 4: [routes] info: "slak" is no channel; there are log, slack, discord, email, sms;'
+                " did you mean slack?"
+            ),
+        ),
+        (
+            'info     = ["log", "slack", "discord"]',
+            'info     = "slack"',
+            'line 4: [routes] info: must be a list of log, slack, discord, email, sms, and not "slack"',
+        ),
+        (
+            '"discord"]\nwarning',
+            '["discord"]]\nwarning',
+            "line 4: [routes] info: a list is no channel; there are log, slack, discord, email, sms",
         ),
         ('info     = ["log", "slack"', 'info     = ["slack", "slack"', "line 4: [routes] info: names a channel twice"),
         ('info     = ["log", "slack", "discord"]\n', "", "line 3: [routes] info: is missing"),
         (
             'unset    = "warning"',
             'unset    = "loud"',
-            "line 10: [severity] unset: must be one of info, warning, error, critical",
+            'line 10: [severity] unset: must be one of info, warning, error, critical, and not "loud"',
+        ),
+        (
+            'unset    = "warning"',
+            'unset    = "Warn"',
+            (
+                'line 10: [severity] unset: must be one of info, warning, error, critical, and not "Warn";'
+                " did you mean warning?"
+            ),
+        ),
+        (
+            'unset    = "warning"',
+            f'unset    = "{"x" * 99}"',
+            f'line 10: [severity] unset: must be one of info, warning, error, critical, and not "{"x" * 39}…"',
         ),
         (
             'error    = "10m"',
             'error    = "ten"',
-            'line 14: [escalation] error: must be a time such as "90s", "10m" or "1h"',
+            'line 14: [escalation] error: must be a time such as "90s", "10m" or "1h", and not "ten"',
         ),
         (
             'error    = "10m"',
             "error    = 10",
-            'line 14: [escalation] error: must be a time such as "90s", "10m" or "1h"',
+            'line 14: [escalation] error: must be a time such as "90s", "10m" or "1h", and not 10',
         ),
         (
             'error    = "10m"',
             'error    = "1h"',
             "line 13: [escalation]: a higher severity must not come before a lower one",
         ),
-        ("max_per_hour = 5", "max_per_hour = 31", "line 19: [sms] max_per_hour: must be a whole number from 1 to 30"),
-        ("max_per_hour = 5", "max_per_hour = true", "line 19: [sms] max_per_hour: must be a whole number from 1 to 30"),
-        ("reserved     = 2", "reserved     = 5", "line 20: [sms] reserved: must be a whole number from 0 to 4"),
+        (
+            "max_per_hour = 5",
+            "max_per_hour = 31",
+            "line 19: [sms] max_per_hour: must be a whole number from 1 to 30, and not 31",
+        ),
+        (
+            "max_per_hour = 5",
+            "max_per_hour = true",
+            "line 19: [sms] max_per_hour: must be a whole number from 1 to 30, and not true",
+        ),
+        (
+            "max_per_hour = 5",
+            f"max_per_hour = 0x{'f' * 9_999}",
+            "line 19: [sms] max_per_hour: must be a whole number from 1 to 30, and not that",
+        ),
+        (
+            "max_per_hour = 5",
+            "max_per_hour = {}",
+            "line 19: [sms] max_per_hour: must be a whole number from 1 to 30, and not a table",
+        ),
+        (
+            "reserved     = 2",
+            "reserved     = 5",
+            "line 20: [sms] reserved: must be a whole number from 0 to 4, and not 5",
+        ),
         (
             "rounds ",
             "runds ",
