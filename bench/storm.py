@@ -39,7 +39,7 @@ from tests.builders import ROOT
 from tests.end_to_end.alerts import cloud_monitoring
 from tests.end_to_end.mailbox import Mailbox, mailbox, words_of
 from tests.end_to_end.processes import PROJECT, TOKEN, Function, emulator_settings, start, wait_until_healthy
-from tests.end_to_end.providers import Providers, first_lines, providers
+from tests.end_to_end.providers import Providers, first_lines, first_lines_on_discord, providers
 from tests.end_to_end.serving import Reaction, Request, json_answer
 from tests.firestore_emulator import any_emulator, free_port
 
@@ -166,10 +166,8 @@ class Storm:
             for line in first_lines(post):
                 self._count(found["slack"], line, at)
         for at, post in list(self.rated.came["/discord"]):
-            alone = post["content"].partition(" ")[2].startswith("alerts: ")
-            lines = post["embeds"][0]["description"].splitlines() if alone else [post["content"].strip("*")]
-            for line in lines:
-                self._count(found["discord"], line.replace("\\", ""), at)
+            for line in first_lines_on_discord(post):
+                self._count(found["discord"], line, at)
         found["email"] = defaultdict(list)
         for mail in list(self._mails.mails):
             for line in words_of(mail).splitlines():
@@ -178,7 +176,7 @@ class Storm:
 
     def _count(self, found: dict[str, list[float]], line: str, at: float) -> None:
         """An opening counts; so does, under "not texted", what the cap held back."""
-        name = next((word for word in line.replace("**", "").split() if word.startswith("node-")), "")
+        name = next((word for word in line.split() if word.startswith("node-")), "")
         if line.startswith(("CRITICAL: ", "ERROR: ", "WARNING: ")):
             found[name].append(at - self.began)
         elif "not texted: " in line:

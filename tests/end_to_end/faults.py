@@ -28,6 +28,7 @@ from tests.end_to_end.courses import Course
 from tests.end_to_end.fault_table import KEYS, SLOW, Failing, Seen
 from tests.end_to_end.hostile import Fault, faults, hang
 from tests.end_to_end.pager import PATIENCE, Pager, Told, pager
+from tests.end_to_end.providers import first_lines_on_discord
 from tests.end_to_end.serving import Answer, Reaction, serving
 from tests.end_to_end.vonage import FakeVonage, fake_vonage
 from tests.stores.fake_firestore import FailingFirestore
@@ -163,7 +164,9 @@ class World:
         taken = self._pager.providers
         return {
             "slack": taken.posts_of(ref),
-            "discord": [post["content"] for post in taken.discord if post["content"].endswith(f"#{ref}")],
+            "discord": [
+                line for post in taken.discord for line in first_lines_on_discord(post) if line.endswith(f"#{ref}")
+            ],
             "email": [first for first, last in self._pager.mails if last == f"#{ref}"],
         }
 

@@ -63,6 +63,14 @@ def first_lines(post: dict[str, Any]) -> list[str]:
     return [block["text"]["text"].partition(" · <")[0] for block in blocks]
 
 
+def first_lines_on_discord(post: dict[str, Any]) -> list[str]:
+    """The same of a post of Discord's, without its marks."""
+    lines = [post["content"]]
+    if post["content"].partition(" ")[2].startswith("alerts: "):
+        lines = [line.partition(" · [")[0] for line in post["embeds"][0]["description"].splitlines()]
+    return [line.replace("**", "").replace("\\", "") for line in lines]
+
+
 @contextmanager
 def providers(public_url: str = "", deliver_to: str = "") -> Iterator[Providers]:
     """The providers, up until the block ends. The addresses are those of `fake_twilio`."""
