@@ -75,7 +75,7 @@ def payload(message: Message) -> dict[str, object]:
     """The webhook's JSON for `message`. It can ping nobody: `allowed_mentions` allows none."""
     headline = fit(_pieces(message.headline), CONTENT_CHARACTERS - 50, _units)
     return {
-        "content": f"**{headline}**{message.mark}",
+        "content": f"**{headline}** #{message.ref}" if message.ref else f"**{headline}**",
         "embeds": [_roundup(message) if message.roundup else _embed(message)],
         "allowed_mentions": {"parse": []},
     }

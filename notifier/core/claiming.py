@@ -209,11 +209,9 @@ def _hold_back(draft: Draft, key: str) -> None:
     first_page = is_first_page(incident)
     room_at = draft.ledger.room_at(sms.max_per_hour, sms.reserved, draft.now, first_page=first_page)
     kept = "" if first_page or not sms.reserved else f" (the last {sms.reserved} are kept for new critical alerts)"
+    hit = f"SMS rate cap ({sms.max_per_hour}/hr) hit{kept}: not texted: {headline(incident, draft.now)}"
     next_slot = f"next slot {clock_time(room_at)}"
-    words = (
-        f"SMS rate cap ({sms.max_per_hour}/hr) hit{kept}: not texted:"
-        f" {headline(incident, draft.now)} #{incident.ref}; {next_slot}"
-    )
+    words = f"{hit}; {next_slot}"  # without the ref: each channel says itself which incident a message is about
     taken = draft.ledger.taken(draft.now)
     history = (
         f"not texted: {taken} of the {some(sms.max_per_hour, 'text')} of an hour are taken{kept}, which is the cap;"
@@ -221,7 +219,7 @@ def _hold_back(draft: Draft, key: str) -> None:
     )
     draft.update(key, state=DeliveryState.CAPPED, due_at=None, detail=f"cap of {sms.max_per_hour} per hour reached")
     draft.change(waiting_since=incident.waiting_since or draft.now)
-    draft.note(words, Severity.ERROR, history=history)
+    draft.note(f"{hit} #{incident.ref}; {next_slot}", Severity.ERROR, history=history)
     topic = key.replace("/", "-") + "-capped"
     if any(name.startswith(f"{Kind.NOTICE.value}/{topic}") for name in incident.deliveries):
         # Held back again after it had its turn: the next slot is another one by now.

@@ -57,13 +57,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def first_line(self) -> str:
         """The headline, and which incident it is about."""
-        return self.headline + self.mark
-
-    @property
-    def mark(self) -> str:
-        """What stands behind the headline to say which incident it is about: ` #7F3K`; empty where that says so."""
-        said = re.search(rf"#{re.escape(self.ref)}(?!\w)", self.headline)
-        return f" #{self.ref}" if self.ref and not said else ""
+        return f"{self.headline} #{self.ref}" if self.ref else self.headline
 
 
 FACTS = 12

@@ -270,9 +270,3 @@ def test_the_preview_shows_the_json_and_no_secret() -> None:
     assert where == "POST https://discord.example/***?wait=true"
     assert json.loads(shown) == payload(make_message())
     assert TOKEN not in where + shown
-
-
-def test_a_headline_that_names_its_incident_is_followed_by_no_second_name() -> None:
-    headline = "SMS rate cap (5/hr) hit: not texted: CRITICAL: db is down #7F3K; next slot 13:00 UTC"
-    assert str(payload(make_message(headline=headline))["content"]).count("#7F3K") == 1
-    assert str(payload(make_message())["content"]).endswith("** #7F3K")

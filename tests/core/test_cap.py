@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from notifier.core.events import Alerted, Settled
 from notifier.core.incident import DeliveryState
 from notifier.core.ledger import CLOCK_SKEW, WINDOW, Ledger
+from notifier.core.message import message_of
 from notifier.core.outcome import Outcome, Result
 from notifier.core.totals import Month
 from tests.builders import (
@@ -56,14 +57,15 @@ def test_a_capped_page_waits_and_the_free_channels_hear_what_was_not_texted() ->
     decision = decide(Alerted(an_alert(incident_id="sixth")), None, ledger)
     incident = known(decision)
     notice = incident.deliveries["notice/opened-sms-0-1-capped/slack"]
-    assert notice.words == (
-        f"SMS rate cap (5/hr) hit: not texted: CRITICAL: sixth is down #{incident.ref}; next slot 13:00 UTC"
-    )
+    hit = "SMS rate cap (5/hr) hit: not texted: CRITICAL: sixth is down"
+    assert notice.words == f"{hit}; next slot 13:00 UTC"
+    line = message_of(incident, "notice/opened-sms-0-1-capped/slack", SHIPPED).first_line
+    assert line == f"{hit}; next slot 13:00 UTC #{incident.ref}"
     assert {key for key in decision.send if key.startswith("notice/")} == {
         f"notice/opened-sms-0-1-capped/{channel}" for channel in ("slack", "discord", "email")
     }
     assert incident.waiting_since == NOON
-    assert any(note.text == notice.words for note in decision.notes)
+    assert any(note.text == f"{hit} #{incident.ref}; next slot 13:00 UTC" for note in decision.notes)
     assert incident.history[-1].text == (
         "not texted: 5 of the 5 texts of an hour are taken, which is the cap; room again at 13:00 UTC at the earliest"
     )

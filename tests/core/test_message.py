@@ -336,17 +336,3 @@ def test_the_link_that_answers_stands_in_what_is_open_only() -> None:
     answered = acknowledge(first, NOON)
     assert message_of(known(answered), "opened/slack", POLICY, link).acknowledge_url == ""
     assert message_of(known(answered), "acknowledged/slack", POLICY, link).acknowledge_url == ""
-
-
-@pytest.mark.parametrize(
-    ("headline", "line"),
-    [
-        ("CRITICAL: db is down", "CRITICAL: db is down #7F3K"),
-        ("cap hit: not texted: db is down #7F3K; next slot", "cap hit: not texted: db is down #7F3K; next slot"),
-        ("CRITICAL: issue #7F3KX", "CRITICAL: issue #7F3KX #7F3K"),
-    ],
-    ids=["without", "with", "with something longer"],
-)
-def test_the_first_line_names_the_incident_once(headline: str, line: str) -> None:
-    message = message_of(known(opened()), "opened/slack", POLICY)
-    assert msgspec.structs.replace(message, headline=headline, ref="7F3K").first_line == line

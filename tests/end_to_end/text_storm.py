@@ -147,7 +147,7 @@ def _seconds(what: Callable[[], object]) -> float:
 
 
 def _is_not_texted(one: Told, lines: list[str]) -> bool:
-    return any(f"not texted: CRITICAL: {one.title} #{one.ref}" in line for line in lines)
+    return any(f"not texted: CRITICAL: {one.title};" in line for line in lines)
 
 
 def _is_acknowledged(lines: list[str]) -> bool:
