@@ -26,6 +26,8 @@ TICK_SECONDS = 50.0
 INCIDENTS_AT_ONCE = 8
 TOGETHER = 100
 """Incidents whose messages are told in few: claimed, told and recorded well within a lease, at a post a second."""
+FOR_PAGES_SECONDS = 12.0
+"""Kept of a tick for pages that the cap held back: however slow a channel is, no page waits for posts."""
 DUE_AT_ONCE = 500
 """At most, of one search: one more is made when they are done and time is left."""
 WAITING_AT_MOST = 200
@@ -171,7 +173,7 @@ class Tick:
         self._take(self._pages_first([one for one in found if one.key not in apart], now), done, until)
         telling.sort(key=lambda one: one.effective, reverse=True)
         for first in range(0, len(telling), TOGETHER):
-            self._take_together([one.key for one in telling[first : first + TOGETHER]], done, until)
+            self._take_together([one.key for one in telling[first : first + TOGETHER]], done, until - FOR_PAGES_SECONDS)
 
     def _take_together(self, keys: list[str], done: Done, until: float) -> None:
         now = self._clock.monotonic()

@@ -326,6 +326,19 @@ class TestTogether:
         tick(instance)
         assert {stored(instance, key).deliveries["opened/discord"].state for key in keys} == {DeliveryState.SENT}
 
+    def test_leave_a_tick_the_time_for_a_page_that_the_cap_held_back(self, instance: Instance) -> None:
+        take(instance, *[an_alert(incident_id=name) for name in "abcde"])
+        take(instance, an_alert(incident_id="f"))
+        for name in "abcde":
+            instance.acknowledge(key_of(an_alert(incident_id=name), ""))
+        instance.clock.pass_time(minutes=61)
+        for number in range(700):
+            owe(instance, an_alert("info", f"{number}"))
+        instance.channels["slack"].on_send = lambda _: instance.clock.pass_time(seconds=4)
+        tick(instance)
+        assert instance.texts[-1].startswith("CRITICAL: f is down")
+        assert len(instance.texts) == 6
+
     def test_that_become_pages_meanwhile_are_texted_each_by_itself(self, instance: Instance) -> None:
         policy = msgspec.structs.replace(POLICY, sms=msgspec.structs.replace(POLICY.sms, max_per_hour=20))
         instance.relay._policy = instance.tick._policy = policy
