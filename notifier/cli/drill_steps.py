@@ -8,7 +8,9 @@ from http import HTTPStatus
 
 import msgspec
 
-_NAMES = {"slack": "Slack", "discord": "Discord", "email": "email"}
+from notifier.core.policy import FREE_CHANNELS
+from notifier.core.wording import CHANNEL_NAMES
+
 _ON_ITS_WAY = ("pending", "claimed", "unknown", "sent", "delivered")
 """States of a page that may still reach somebody, or has."""
 
@@ -90,8 +92,8 @@ def steps(before: Stand | None, now: Stand) -> Iterator[Step]:
         yield Step("stored", f"stored, as #{now.ref}")
     known = before.deliveries if before else {}
     told = [
-        name
-        for channel, name in _NAMES.items()
+        CHANNEL_NAMES[channel]
+        for channel in FREE_CHANNELS
         if now.deliveries.get(f"opened/{channel}") == "sent" != known.get(f"opened/{channel}")
     ]
     if told:
@@ -104,7 +106,7 @@ def steps(before: Stand | None, now: Stand) -> Iterator[Step]:
             yield Step(step.name, step.words.format(phone=phone))
     for key, state in now.deliveries.items():
         if key not in now.pages and state == "failed" != known.get(key):
-            yield Step("failed", f"{_NAMES.get(key.split('/')[-1], key)} could not be told")
+            yield Step("failed", f"{CHANNEL_NAMES.get(key.split('/')[-1], key)} could not be told")
     if now.state == "acknowledged" and (before is None or before.state != now.state):
         yield Step("acknowledged", "acknowledged")
 

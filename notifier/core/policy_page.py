@@ -5,9 +5,7 @@ from __future__ import annotations
 from notifier.core.alert import Severity
 from notifier.core.ledger import CLOCK_SKEW, WINDOW
 from notifier.core.policy import CHANNELS, Policy
-from notifier.core.wording import duration
-
-_NAMES = {"log": "log", "slack": "Slack", "discord": "Discord", "email": "email", "sms": "SMS"}
+from notifier.core.wording import CHANNEL_NAMES, duration
 
 
 def policy_page(policy: Policy) -> str:
@@ -78,7 +76,7 @@ No credential is in git. They are in `.env.yaml`, which git ignores, and in prod
 def _table(policy: Policy) -> str:
     head = (
         "| severity | "
-        + " | ".join(_NAMES[channel] for channel in CHANNELS)
+        + " | ".join(CHANNEL_NAMES[channel] for channel in CHANNELS)
         + " |\n"
         + "|---" * (len(CHANNELS) + 1)
         + "|"

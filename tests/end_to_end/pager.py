@@ -21,7 +21,7 @@ from notifier.stores.firestore import FirestoreStore
 from tests.end_to_end.alerts import cloud_monitoring
 from tests.end_to_end.mailbox import Mailbox, mailbox, words_of
 from tests.end_to_end.processes import emulator_settings, function, policy_setting
-from tests.end_to_end.providers import Providers, providers
+from tests.end_to_end.providers import Providers, providers, tells_of_several
 from tests.end_to_end.twilio import FakeTwilio
 from tests.end_to_end.twilio_api import Text
 from tests.firestore_emulator import free_port
@@ -166,7 +166,7 @@ class Told:
 @cache
 def _said_in(mail: bytes) -> list[tuple[str, str]]:
     first, *paragraphs = words_of(mail).split("\n\n")
-    if not first.partition(" ")[2].startswith("alerts: "):
+    if not tells_of_several(first):
         return [(first, paragraphs[-1])]
     lines = [paragraph.partition("\n")[0].rpartition(" ") for paragraph in paragraphs]
     return [(what, ref) for what, _, ref in lines]

@@ -55,9 +55,14 @@ class Providers:
             return Reaction(json_answer(200, {"id": "1"}))
 
 
+def tells_of_several(first_line: str) -> bool:
+    """Whether a message that begins so is one of many told in one."""
+    return first_line.partition(" ")[2].startswith("alerts: ")
+
+
 def first_lines(post: dict[str, Any]) -> list[str]:
     """The first line of a post of Slack's; of one that tells of several incidents, those of each."""
-    if not post["text"].partition(" ")[2].startswith("alerts: "):
+    if not tells_of_several(post["text"]):
         return [post["text"]]
     blocks = post["attachments"][0]["blocks"]
     return [block["text"]["text"].partition(" · <")[0] for block in blocks]
@@ -66,7 +71,7 @@ def first_lines(post: dict[str, Any]) -> list[str]:
 def first_lines_on_discord(post: dict[str, Any]) -> list[str]:
     """The same of a post of Discord's, without its marks."""
     lines = [post["content"]]
-    if post["content"].partition(" ")[2].startswith("alerts: "):
+    if tells_of_several(post["content"]):
         lines = [line.partition(" · [")[0] for line in post["embeds"][0]["description"].splitlines()]
     return [line.replace("**", "").replace("\\", "") for line in lines]
 
